@@ -1,0 +1,96 @@
+// The port to directives: what the disk says at the moment of use, and what exactly an ack would cover.
+import type { ContentKind, PinnedWork } from '../queue/store.js';
+import type { JsonObject } from '../tasks/outcome.js';
+import type { Assurance } from '../tasks/task.js';
+
+/** A directive's front matter with every default filled in. */
+export interface FrontMatter {
+  id: string;
+  taskType: string;
+  projectId: string;
+  title: string;
+  version: number;
+  owner: string | null;
+  /** As written, or null: the default is looked up beside the task type. */
+  script: string | null;
+  fixScript: string | null;
+  requireAck: boolean;
+  ack: Assurance;
+  ackTtlMs: number;
+  questions: string[];
+  autoAnneal: boolean;
+  includes: string[];
+  retry: { count: number; backoffMs: number; onInterrupt: boolean };
+  timeoutMs: number;
+  concurrency: number;
+  /** JSON Schema 2020-12, or null: any object. */
+  payload: JsonObject | null;
+  secrets: string[];
+  integrations: string[];
+  env: string[];
+}
+
+interface DirectiveFile {
+  id: string;
+  /** Relative to the home, such as `directives/import-site.md`. */
+  file: string;
+  title: string;
+  /** The whole text of the file; its sha256 names the revision. */
+  content: string;
+  sha256: string;
+  modifiedAt: number;
+}
+
+export type Directive =
+  | (DirectiveFile & { kind: 'task'; frontMatter: FrontMatter; body: string })
+  /** A file without front matter: listed and readable, no task can be made of it. */
+  | (DirectiveFile & { kind: 'reference'; body: string })
+  /** Does not parse, or matches the same task type and project as another. */
+  | (DirectiveFile & { kind: 'broken'; error: string });
+
+export type TaskDirective = Extract<Directive, { kind: 'task' }>;
+
+export interface Script {
+  /** As the directive names it, relative to execution/. */
+  name: string;
+  /** Absolute, contained in execution/. */
+  path: string;
+  text: string;
+}
+
+/** A directive with its payload and script as they are on disk now: everything that an ack would cover. */
+export interface Pinned extends Omit<PinnedWork, 'policy'> {
+  directive: TaskDirective;
+  payload: JsonObject;
+  script: Script;
+  fixScript: Script | null;
+}
+
+export interface Directives {
+  /** Every directive, by id; broken ones with their error. */
+  list(): Promise<Directive[]>;
+  /** Null where there is none of this id. */
+  byId(id: string): Promise<Directive | null>;
+  /**
+   * The directive for a task: an exact project wins over "*".
+   * @throws `directive_not_found` (with the nearest names), `directive_broken`, `directive_is_reference`
+   */
+  find(taskType: string, projectId: string): Promise<TaskDirective>;
+  /**
+   * Checks the payload against the directive's schema, hashes the files that it names and the script with all that it can load.
+   * `payload` is a JSON text or a parsed object; undefined is `{}`.
+   * @throws `invalid_payload` naming every fault by its path, `too_large` over 64 KiB, `script_missing`, `too_much_covered`
+   */
+  pin(directive: TaskDirective, payload: string | JsonObject | undefined): Promise<Pinned>;
+  /** Calls back when a file in directives/ or execution/ changed; brings news sooner, decides nothing. */
+  watch(listener: () => void): () => void;
+  close(): Promise<void>;
+}
+
+/** The texts behind a pin, for `ledger.keep`. */
+export function pinnedContents(pinned: Pinned): { sha256: string; kind: ContentKind; text: string }[] {
+  return [
+    { sha256: pinned.directive.sha256, kind: 'directive', text: pinned.directive.content },
+    { sha256: pinned.pins.scriptSha256, kind: 'script', text: pinned.script.text },
+  ];
+}

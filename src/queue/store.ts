@@ -1,0 +1,361 @@
+// The port to what is remembered. Each method is one atomic business move; nothing of transactions or SQL leaks out.
+// A promise that resolves means that the move is durable, except for logs, progress and heartbeats, which may be lost with a power cut.
+//
+// Every move that changes a task also writes its event in the same transaction. A guarded move that finds the task in
+// another state, or its run in other hands, changes nothing and answers null: the caller says why.
+import type { Classification, JsonObject, JsonValue, Outcome } from '../tasks/outcome.js';
+import type { FailureFacts, Verdict } from '../tasks/retry.js';
+import type { MoveName, TaskStatus } from '../tasks/states.js';
+import type { Ack, Assurance, By, Channel, LogLine, Pins, Principal, Task, TaskPolicy } from '../tasks/task.js';
+
+export interface Store {
+  readonly tasks: TaskStore;
+  readonly logs: LogStore;
+  readonly people: PeopleStore;
+  readonly ledger: LedgerStore;
+  /**
+   * Calls back soon after anything was committed that others may want to know: at once for this process's own moves,
+   * within 100 ms for another process's. Carries no data: read `ledger.changes`. Returns the way to stop.
+   */
+  watch(listener: () => void): () => void;
+  /** The later of the wall clock and the newest event: what expiry is judged by, so that a clock set back revives nothing. */
+  now(): Promise<number>;
+  close(): Promise<void>;
+}
+
+// ── tasks ───────────────────────────────────────────────────────────────────
+
+/** What is pinned at creation and at every return to awaiting_ack. */
+export interface PinnedWork {
+  pins: Pins;
+  policy: TaskPolicy;
+  payloadJson: string;
+  secretPaths: string[];
+}
+
+export interface NewTask extends PinnedWork {
+  id: string;
+  taskType: string;
+  projectId: string;
+  status: 'awaiting_ack' | 'queued';
+  statusReason: string | null;
+  priority: number;
+  runAfter: number | null;
+  traceparent: string | null;
+}
+
+export type NewAck = Omit<Ack, 'firstStartedAt' | 'revokedAt' | 'spentAt'>;
+
+export interface Repin {
+  taskId: string;
+  move: Extract<MoveName, 'pinned_anew' | 'ack_void' | 'anneal_completed' | 'retried'>;
+  to: Extract<TaskStatus, 'awaiting_ack' | 'queued'>;
+  /** Null keeps the old pins: what is on disk now cannot be pinned (a broken directive, a missing script); `reason` says why. */
+  work: PinnedWork | null;
+  reason: string | null;
+  /** With `ack_void`: the lease that found it out; null where no worker holds the task. */
+  runId: string | null;
+  /** Kept in the event: a person's note, the bundle that is completed. */
+  note?: string;
+}
+
+export interface Claim {
+  runId: string;
+  task: Task;
+  /** Null for a task that wants no acknowledgement and has not run yet. */
+  ack: Ack | null;
+}
+
+export interface Worker {
+  processId: string;
+  /** A lease that shows no heartbeat for so long, by an observer's monotonic clock, is dead. */
+  leaseMs: number;
+}
+
+/** What a started run is known by to those who may have to end it. */
+export interface RunRow {
+  id: string;
+  taskId: string;
+  ackId: string | null;
+  attempt: number;
+  processId: string;
+  host: string;
+  pid: number | null;
+  /** Kernel start time of `pid`, so that a reused pid is not mistaken for it. */
+  pidStart: string | null;
+  outcome: Outcome | null;
+  exitCode: number | null;
+  signal: string | null;
+  startedAt: number;
+  finishedAt: number | null;
+  directiveSha256: string;
+  scriptSha256: string;
+  payloadSha256: string;
+}
+
+/** A task in some worker's hands. */
+export interface Lease {
+  runId: string;
+  taskId: string;
+  processId: string;
+  leaseMs: number;
+  /** Grows with each heartbeat. */
+  beat: number;
+  /** Null while the task is claimed but its run has not begun. */
+  run: RunRow | null;
+}
+
+export interface Settlement {
+  runId: string;
+  verdict: Verdict;
+  outcome: Outcome;
+  exitCode: number | null;
+  signal: string | null;
+  result: JsonValue | undefined;
+  /** Null after a success or a cancel. */
+  failure: FailureFacts | null;
+  /** The bundle that `anneal_opened` opens. */
+  aid: string | null;
+  fixUsed: boolean;
+  /** Set where the script's files changed while it ran. */
+  scriptChangedTo: string | null;
+}
+
+export interface TaskFilter {
+  status?: TaskStatus | undefined;
+  projectId?: string | undefined;
+  taskType?: string | undefined;
+  /** 1 to 200. */
+  limit: number;
+  cursor?: string | undefined;
+}
+
+export interface TaskStore {
+  /** Inserts the task, or answers the one that already has this id with `created: false`; the caller compares. */
+  create(task: NewTask, by: By): Promise<{ task: Task; created: boolean }>;
+  get(taskId: string): Promise<Task | null>;
+  /** Newest first. Throws `invalid_input` for a cursor that this store did not make. */
+  list(filter: TaskFilter): Promise<{ tasks: Task[]; nextCursor: string | null }>;
+  counts(): Promise<Record<TaskStatus, number>>;
+
+  /** `awaiting_ack → queued`, guarded by the binding in `ack.pins`; the ack is written with it. */
+  acknowledge(ack: NewAck, by: By): Promise<Task | null>;
+  /** `awaiting_ack → cancelled` by somebody's refusal. */
+  reject(taskId: string, by: By, reason: string): Promise<Task | null>;
+  /** Pins the task anew, revokes its acks and, for `anneal_completed` and `retried`, begins its attempts anew. */
+  repin(repin: Repin, by: By): Promise<Task | null>;
+  /** `awaiting_ack | queued → cancelled` at once; on a running task asks its worker and answers it still running. */
+  cancel(taskId: string, by: By, reason: string): Promise<Task | null>;
+  /** A failure seen outside a run: `awaiting_ack | queued | failed | succeeded → needs_anneal`, acks revoked. */
+  recordFailure(taskId: string, aid: string, failure: FailureFacts, by: By): Promise<Task | null>;
+  /** `needs_anneal → failed`, closing the bundle. */
+  dismissAnneal(taskId: string, by: By): Promise<Task | null>;
+  /** `awaiting_ack → cancelled` for every task that has waited since before `before`; answers their ids. */
+  cancelStale(before: number): Promise<string[]>;
+
+  /** Leases the most urgent due task, if any may run now: not paused, its type below its limit. It stays `queued` until `begin`. */
+  claim(worker: Worker): Promise<Claim | null>;
+  /** Gives a claimed task back as it was. */
+  release(runId: string): Promise<void>;
+  /**
+   * `queued → running`: writes the run, counts the attempt, marks the ack's first start. In the same transaction the ack is
+   * checked once more (there, not revoked, not spent, in time); null where it no longer holds or the lease is lost.
+   * `ack` is given for a task that wants none and has none yet: its row is written here.
+   */
+  begin(
+    runId: string,
+    run: { host: string; ack: NewAck | null },
+  ): Promise<{ task: Task; ack: Ack; run: RunRow } | null>;
+  /** Notes the process that a run became; false where the lease is lost. */
+  spawned(runId: string, pid: number, pidStart: string | null): Promise<boolean>;
+  /** Keeps leases alive. Answers those that are no longer this process's own, and those whose task is asked to stop. */
+  heartbeat(processId: string, runIds: string[]): Promise<{ lost: string[]; cancelled: string[] }>;
+  /** Ends a run, once: only the holder of `runId`. Opens failure and bundle rows, spends the ack when the task settles. */
+  settle(settlement: Settlement): Promise<Task | null>;
+  leases(): Promise<Lease[]>;
+  /** Takes over a lease whose heartbeat counter still stands at `beat`; false where it moved. */
+  seize(runId: string, beat: number, by: Worker): Promise<boolean>;
+  run(runId: string): Promise<RunRow | null>;
+  /** Oldest first. */
+  runs(taskId: string): Promise<RunRow[]>;
+  /** The newest succeeded run of the directive `directiveId`, with the payload that it had. */
+  lastSuccess(directiveId: string): Promise<{ run: RunRow; payload: JsonObject } | null>;
+  /** When the next queued task becomes due; null where none waits for a time. */
+  nextDueAt(): Promise<number | null>;
+  paused(): Promise<boolean>;
+  setPaused(paused: boolean, by: By): Promise<void>;
+}
+
+// ── logs ────────────────────────────────────────────────────────────────────
+
+export interface NewLogLine {
+  taskId: string;
+  runId: string | null;
+  stream: LogLine['stream'];
+  text: string;
+  at: number;
+}
+
+export interface LogStore {
+  append(lines: NewLogLine[]): Promise<void>;
+  /** Lines after the log id `after`, oldest first. */
+  read(
+    taskId: string,
+    range: { after?: number | undefined; limit: number; runId?: string | undefined },
+  ): Promise<LogLine[]>;
+  /** The last `count` lines, oldest first. */
+  tail(taskId: string, count: number): Promise<LogLine[]>;
+  /** Sets a task's progress; a hint, dropped silently when the run is not the task's any more. */
+  progress(runId: string, percent: number, text: string | null): Promise<void>;
+}
+
+// ── people: acks, trust, one-use nonces ─────────────────────────────────────
+
+export type TrustKind = 'directive' | 'automation';
+
+/** One exact content that an operator said yes to. */
+export interface TrustItem {
+  kind: TrustKind;
+  id: string;
+  sha256: string;
+  /** For a directive with a script; null otherwise. */
+  scriptSha256: string | null;
+}
+
+/** A server-made, one-use permission, such as a form that was shown to a person. `data` is what it is bound to. */
+export interface Nonce {
+  id: string;
+  purpose: string;
+  data: JsonObject;
+  expiresAt: number;
+}
+
+export interface PeopleStore {
+  ack(ackId: string): Promise<Ack | null>;
+  /** Oldest first. */
+  acks(taskId: string): Promise<Ack[]>;
+  isTrusted(item: TrustItem): Promise<boolean>;
+  /** The newest content of this name that was trusted; for diffs. */
+  lastTrusted(kind: TrustKind, id: string): Promise<TrustItem | null>;
+  /** Remembers the yes; each writes an event. */
+  trust(items: TrustItem[], by: By): Promise<void>;
+  mintNonce(nonce: Nonce): Promise<void>;
+  /** Takes the nonce out of the store; null where it is unknown, used or past its time. Nobody gets the same one twice. */
+  consumeNonce(id: string, purpose: string): Promise<Nonce | null>;
+}
+
+// ── ledger: events, processes, contents, the home's own facts ───────────────
+
+export interface Event {
+  /** Commit order over the whole store. */
+  seq: number;
+  /** Null for what belongs to no task, such as trust. */
+  taskId: string | null;
+  /** A move's name, or one of `created`, `trusted`, `refused`, `paused`, `resumed`, … */
+  type: string;
+  from: TaskStatus | null;
+  to: TaskStatus | null;
+  actorId: string;
+  principal: Principal;
+  channel: Channel;
+  keyId: string | null;
+  assurance: Assurance | null;
+  data: JsonObject;
+  at: number;
+  /** sha256 over the previous event of the same task (or of the home) and this one's content. */
+  hash: string;
+}
+
+export type NewEvent = Pick<Event, 'taskId' | 'type' | 'assurance' | 'data'>;
+
+export type ProcessKind = 'serve' | 'worker' | 'mcp';
+
+export interface ProcessRow {
+  id: string;
+  kind: ProcessKind;
+  host: string;
+  pid: number;
+  pidStart: string | null;
+  /** Where its bridge answers, such as `http://127.0.0.1:3001`; null for none. */
+  address: string | null;
+  /** Whether its worker takes tasks now. */
+  worker: 'on' | 'standby' | 'off';
+  version: string;
+  startedAt: number;
+  beat: number;
+  beatAt: number;
+}
+
+export interface FailureRow extends FailureFacts {
+  id: number;
+  taskId: string;
+  runId: string | null;
+  aid: string | null;
+  outcome: Outcome | null;
+  exitCode: number | null;
+  attempts: number;
+  pins: Pick<Pins, 'directiveSha256' | 'scriptSha256' | 'payloadSha256' | 'filesSha256'>;
+  classification: Classification;
+  at: number;
+}
+
+export type AnnealStatus = 'open' | 'completed' | 'dismissed';
+
+export interface AnnealRow {
+  aid: string;
+  taskId: string;
+  status: AnnealStatus;
+  failure: FailureRow;
+  openedAt: number;
+  closedAt: number | null;
+}
+
+export type ContentKind = 'directive' | 'script';
+
+export interface LedgerStore {
+  /** For what is not a task's move; a task's moves write their own. */
+  record(event: NewEvent, by: By): Promise<void>;
+  /** Events of one task, or of the home (`null`), or of all (undefined), oldest first. */
+  events(filter: { taskId?: string | null | undefined; after?: number | undefined; limit: number }): Promise<Event[]>;
+  /** Events after `seq` in commit order: the only source of waits, live pages, notifications and wake-ups. */
+  changes(afterSeq: number, limit: number): Promise<Event[]>;
+  newestSeq(): Promise<number>;
+
+  join(process: Omit<ProcessRow, 'beat' | 'beatAt' | 'startedAt'>): Promise<void>;
+  /** Says that this process lives, and what its worker does. */
+  beat(processId: string, worker: ProcessRow['worker']): Promise<void>;
+  leave(processId: string): Promise<void>;
+  /** All that have joined and not left. Whether one still lives is the observer's judgement: its beat must move. */
+  processes(): Promise<ProcessRow[]>;
+
+  anneals(filter: {
+    status?: AnnealStatus | undefined;
+    taskId?: string | undefined;
+    limit: number;
+    cursor?: string | undefined;
+  }): Promise<{ anneals: AnnealRow[]; nextCursor: string | null }>;
+  anneal(aid: string): Promise<AnnealRow | null>;
+  /** Failures with this fingerprint, newest first. */
+  failuresLike(fingerprint: string, limit: number): Promise<FailureRow[]>;
+  /** The failure that the task's newest run (or record_failure) left; null where it never failed. */
+  lastFailure(taskId: string): Promise<FailureRow | null>;
+
+  /** Keeps a text by its sha256, so that diffs and bundles can show what ran. Keeping it twice is once. */
+  keep(contents: { sha256: string; kind: ContentKind; text: string }[]): Promise<void>;
+  content(sha256: string): Promise<string | null>;
+  /** Notes that this revision of a directive was seen; the first time counts. */
+  noteDirective(revision: {
+    sha256: string;
+    id: string;
+    version: number;
+    title: string;
+    taskType: string | null;
+  }): Promise<void>;
+
+  /** Random, made once for a store: tells two homes apart without naming a path. */
+  homeId(): Promise<string>;
+  /** A fact about the home, such as the fingerprint of its secret. */
+  fact(name: string): Promise<string | null>;
+  /** Sets it where it is unset and answers what stands there now; with `expected`, replaces exactly that. */
+  setFact(name: string, value: string, expected?: string): Promise<string>;
+}

@@ -1,0 +1,68 @@
+// The shape of one operation. MCP, HTTP, the command line and the page call the same ones through `invoke`.
+import type { z } from 'zod';
+import { DispatcherError } from '../errors.js';
+import type { Caller } from '../tasks/task.js';
+import type { Dispatcher } from './dispatcher.js';
+
+export interface Annotations {
+  readOnlyHint: boolean;
+  destructiveHint: boolean;
+  idempotentHint: boolean;
+  openWorldHint: boolean;
+}
+
+/** What a call brings besides its input. */
+export interface CallContext {
+  caller: Caller;
+  /** Aborted when the caller went away; long waits end early. */
+  signal?: AbortSignal | undefined;
+  /** W3C Trace Context of the request. */
+  traceparent?: string | undefined;
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: an operation of any input, for lists; `invoke` parses before it runs
+export type AnyOperation = Operation<any, any>;
+
+export interface Operation<Input extends z.ZodObject, Output extends z.ZodObject> {
+  /** The contract's word, also the MCP tool's name. */
+  name: string;
+  title: string;
+  /** For a model that chooses: what it does, when to use it, what to call next. */
+  description: string;
+  input: Input;
+  output: Output;
+  annotations: Annotations;
+  /** Whether models get it as a tool. */
+  tool: boolean;
+  run(dispatcher: Dispatcher, input: z.output<Input>, call: CallContext): Promise<z.input<Output>>;
+}
+
+export const defineOperation = <Input extends z.ZodObject, Output extends z.ZodObject>(
+  operation: Operation<Input, Output>,
+): Operation<Input, Output> => operation;
+
+/**
+ * Parses the input once, strictly, and runs the operation.
+ * @throws DispatcherError `invalid_input` that names every wrong field; whatever the operation throws
+ */
+export async function invoke<Input extends z.ZodObject, Output extends z.ZodObject>(
+  dispatcher: Dispatcher,
+  operation: Operation<Input, Output>,
+  input: unknown,
+  call: CallContext,
+): Promise<z.input<Output>> {
+  const parsed = operation.input.strict().safeParse(input);
+  if (!parsed.success) throw invalidInput(operation.name, parsed.error, Object.keys(operation.input.shape));
+  return operation.run(dispatcher, parsed.data as z.output<Input>, call);
+}
+
+function invalidInput(name: string, error: z.ZodError, fields: string[]): DispatcherError {
+  const faults = error.issues.map((issue) => {
+    const path = issue.path.join('.');
+    return path === '' ? issue.message : `${path}: ${issue.message}`;
+  });
+  return new DispatcherError('invalid_input', `${name} cannot take this input: ${faults.join('; ')}.`, {
+    hint: fields.length === 0 ? `${name} takes no fields.` : `${name} takes ${fields.join(', ')}.`,
+    details: { faults: error.issues.map((issue) => ({ path: issue.path.join('.'), message: issue.message })) },
+  });
+}
