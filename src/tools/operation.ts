@@ -1,6 +1,7 @@
 // The shape of one operation. MCP, HTTP, the command line and the page call the same ones through `invoke`.
 import type { z } from 'zod';
 import { DispatcherError } from '../errors.js';
+import type { JsonObject } from '../tasks/outcome.js';
 import type { Caller } from '../tasks/task.js';
 import type { Dispatcher } from './dispatcher.js';
 
@@ -18,7 +19,14 @@ export interface CallContext {
   signal?: AbortSignal | undefined;
   /** W3C Trace Context of the request. */
   traceparent?: string | undefined;
+  /** How a person answered, as a door inside this process established it; never taken from a request. */
+  evidence?: Evidence | undefined;
 }
+
+/** A person's answer to a form in the client (its nonce consumed), or a verified passkey assertion. */
+export type Evidence =
+  | { kind: 'elicited'; nonceId: string }
+  | { kind: 'passkey'; credentialId: string; owner: string; assertion: JsonObject };
 
 // biome-ignore lint/suspicious/noExplicitAny: an operation of any input, for lists; `invoke` parses before it runs
 export type AnyOperation = Operation<any, any>;
