@@ -14,6 +14,8 @@ export interface TokenClaims {
   scriptSha256: string;
   binding: string;
   expiresAt: number;
+  /** A token of the previous secret counts only for an ack that is older than the rotation. */
+  signedBy: 'current' | 'previous';
 }
 
 /** What a run key allows: calls of the integrations that the directive names, while the run lasts. */
@@ -31,7 +33,7 @@ export interface Acks {
   runKey(claims: RunKeyClaims, expiresAt: number): Promise<string>;
   /**
    * Checks form, signature and times of an ack or run token.
-   * @param now epoch ms that expiry is judged by
+   * @param now epoch ms that times are judged by
    * @throws `token_missing`, `token_malformed`, `token_signature`, `token_expired`
    */
   read(token: string | undefined, now: number): Promise<TokenClaims>;

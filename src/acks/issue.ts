@@ -1,0 +1,70 @@
+// Signs tokens from rows and reads them back. jose lives in this folder and nowhere else.
+import { createHmac } from 'node:crypto';
+import { SignJWT } from 'jose';
+import type { Ack } from '../tasks/task.js';
+import type { Acks } from './index.js';
+import { deriveKey, fingerprint, importHmacKey, type VerifyingKey } from './keys.js';
+import {
+  ackAudience,
+  algorithm,
+  createTokenReader,
+  readRunKeyClaims,
+  runAudience,
+  runKeyAudience,
+  wholeSeconds,
+} from './verify.js';
+
+export interface AcksOptions {
+  secret: string;
+  /** Verifies tokens of acks that are older than a rotation; never signs. */
+  previousSecret: string | null;
+  homeId: string;
+}
+
+/** Imports each key once; the secrets themselves are not kept. */
+export async function createAcks({ secret, previousSecret, homeId }: AcksOptions): Promise<Acks> {
+  const issuer = `doe:${homeId}`;
+  const verifyingKeys = async (purpose: string): Promise<[VerifyingKey, ...VerifyingKey[]]> => [
+    await importHmacKey(secret, purpose, 'current'),
+    ...(previousSecret === null ? [] : [await importHmacKey(previousSecret, purpose, 'previous')]),
+  ];
+  const tokenKeys = await verifyingKeys('token');
+  const runKeyKeys = await verifyingKeys('run-key');
+  const healthKey = deriveKey(secret, 'health');
+  const readToken = createTokenReader(tokenKeys, issuer);
+
+  const sign = ([current]: [VerifyingKey, ...VerifyingKey[]], token: SignJWT, audience: string, expiresAt: number) =>
+    token
+      .setProtectedHeader({ alg: algorithm, typ: 'JWT', kid: current.id })
+      .setIssuer(issuer)
+      .setAudience(audience)
+      .setExpirationTime(wholeSeconds(expiresAt))
+      .sign(current.key);
+
+  return {
+    ackToken: (ack) =>
+      sign(tokenKeys, new SignJWT(claimsOf(ack)).setNotBefore(wholeSeconds(ack.notBefore)), ackAudience, ack.expiresAt),
+    runToken: (ack, runId, expiresAt) =>
+      sign(tokenKeys, new SignJWT({ ...claimsOf(ack), run: runId }), runAudience, expiresAt),
+    runKey: ({ taskId, runId, integrations }, expiresAt) =>
+      sign(runKeyKeys, new SignJWT({ sub: taskId, run: runId, int: integrations }), runKeyAudience, expiresAt),
+    read: readToken,
+    readRunKey: (token, now) => readRunKeyClaims(runKeyKeys, issuer, token, now),
+    healthProof: (nonce, address) => createHmac('sha256', healthKey).update(`${nonce}\n${address}`).digest('base64url'),
+    secretFingerprint: fingerprint(secret),
+    previousFingerprint: previousSecret === null ? null : fingerprint(previousSecret),
+    purposeKey: (purpose) => deriveKey(secret, `door:${purpose}`),
+  };
+}
+
+/** The claims that bind a token (RFC 7519 section 4.1 for jti, sub and iat; the rest are ours). */
+const claimsOf = (ack: Ack) => ({
+  jti: ack.id,
+  sub: ack.taskId,
+  iat: wholeSeconds(ack.issuedAt),
+  act: ack.actorId,
+  dir: ack.pins.directiveSha256,
+  pay: ack.pins.payloadSha256,
+  scr: ack.pins.scriptSha256,
+  bnd: ack.pins.binding,
+});

@@ -1,0 +1,107 @@
+// Opens a task: pins what an ack would cover, and waits for the ack. The same request again is the same task.
+import { z } from 'zod';
+import { DispatcherError } from '../errors.js';
+import type { NewTask } from '../queue/store.js';
+import type { JsonObject } from '../tasks/outcome.js';
+import { taskStatuses } from '../tasks/states.js';
+import { actorIdSchema, newTaskId, projectIdSchema, type Task, taskIdSchema, taskTypeSchema } from '../tasks/task.js';
+import { defineOperation } from './operation.js';
+import { type PinnedTask, pinTask } from './pinning.js';
+import { byOf, directiveView, directiveViewSchema, payloadInput } from './views.js';
+
+const maxDelayMs = 7 * 24 * 60 * 60_000;
+
+const input = z.object({
+  task_type: taskTypeSchema.describe('Which directive to follow, as list_directives names it'),
+  project_id: projectIdSchema.describe('The project the work is for'),
+  actor_id: actorIdSchema.describe('Your name, for the record'),
+  task_id: taskIdSchema.optional().describe('Chosen by you to make a repeated call the same task; made up where absent'),
+  payload_json: payloadInput.optional().describe("The directive's input, as a JSON object or its text"),
+  priority: z.int().min(-10).max(10).optional().describe('Higher runs first; default 0'),
+  run_after: z.iso.datetime({ offset: true }).optional().describe('Not before this ISO 8601 time, at most 7 days ahead'),
+});
+
+const output = z.object({
+  task_id: z.string(),
+  status: z.enum(taskStatuses),
+  binding: z.string(),
+  directive: directiveViewSchema,
+  approve_url: z.string(),
+  next: z.string(),
+});
+
+export const createTask = defineOperation({
+  name: 'create_task',
+  title: 'Create a task',
+  description:
+    "Opens a task for a directive and answers the directive's text, which you must read. Use it once you know the task_type (list_directives). Nothing runs yet: call acknowledge next.",
+  input,
+  output,
+  annotations: { readOnlyHint: false, destructiveHint: false, idempotentHint: true, openWorldHint: false },
+  tool: true,
+  async run(dispatcher, fields, call) {
+    const runAfter = parseRunAfter(fields.run_after, dispatcher.clock.now());
+    const pinned = await pinTask(dispatcher, {
+      taskType: fields.task_type,
+      projectId: fields.project_id,
+      payload: fields.payload_json as string | JsonObject | undefined,
+    });
+    const wanted: NewTask = {
+      ...pinned.work,
+      id: fields.task_id ?? newTaskId(fields.task_type),
+      taskType: fields.task_type,
+      projectId: fields.project_id,
+      status: pinned.policy.requireAck ? 'awaiting_ack' : 'queued',
+      statusReason: pinned.policy.withheld.length === 0 ? null : untrustedReason(pinned),
+      priority: fields.priority ?? 0,
+      runAfter,
+      traceparent: call.traceparent ?? null,
+    };
+    const { task, created } = await dispatcher.store.tasks.create(wanted, byOf(call, fields.actor_id));
+    if (!created) assertSameRequest(task, wanted);
+    return {
+      task_id: task.id,
+      status: task.status,
+      binding: task.pins.binding,
+      directive: directiveView(pinned.pinned.directive, pinned.policy),
+      approve_url: await dispatcher.approveUrl(task.id),
+      next: nextStep(task),
+    };
+  },
+});
+
+function parseRunAfter(text: string | undefined, now: number): number | null {
+  if (text === undefined) return null;
+  const at = Date.parse(text);
+  if (at <= now + maxDelayMs) return at;
+  throw new DispatcherError('invalid_input', `run_after is ${text}, which is more than 7 days ahead.`, { hint: 'Give a time within the next 7 days.' });
+}
+
+const untrustedReason = ({ policy, pinned }: PinnedTask): string =>
+  `The directive asks for ${policy.withheld.join('; ')}, which takes effect only once an operator has trusted this content: doe trust ${pinned.directive.id}`;
+
+function assertSameRequest(task: Task, wanted: NewTask): void {
+  const differs = (
+    [
+      ['task_type', task.taskType !== wanted.taskType],
+      ['project_id', task.projectId !== wanted.projectId],
+      ['payload_json', task.payloadJson !== wanted.payloadJson],
+      ['priority', task.priority !== wanted.priority],
+      ['run_after', task.requestedRunAfter !== wanted.runAfter],
+    ] as const
+  )
+    .filter(([, different]) => different)
+    .map(([name]) => name);
+  if (differs.length === 0) return;
+  throw new DispatcherError('task_exists', `Task ${task.id} exists with another ${differs.join(', ')}.`, {
+    hint: 'Choose another task_id, or leave it out to get a new one.',
+    details: { differs },
+  });
+}
+
+/** What to call now, for a model or a person. */
+export function nextStep(task: Pick<Task, 'id' | 'status'>): string {
+  if (task.status === 'awaiting_ack') return `Read the directive, then call acknowledge with task_id ${task.id}.`;
+  if (task.status === 'needs_anneal') return `Read the bundle, mend what failed, then call anneal_complete with task_id ${task.id}.`;
+  return `Call task_status with task_id ${task.id} and wait_seconds 30 to follow it.`;
+}

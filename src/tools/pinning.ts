@@ -1,0 +1,91 @@
+// What an ack would cover now, and whether what one covered still holds. Used when a task is made, acknowledged, validated and run.
+import { changedPart } from '../acks/binding.js';
+import type { Directives, Pinned } from '../directives/index.js';
+import { pinnedContents } from '../directives/index.js';
+import { type EffectivePolicy, effectivePolicy, taskPolicy } from '../directives/policy.js';
+import { DispatcherError, type TokenErrorCode } from '../errors.js';
+import type { PinnedWork } from '../queue/store.js';
+import type { JsonObject } from '../tasks/outcome.js';
+import type { Task } from '../tasks/task.js';
+import type { Dispatcher } from './dispatcher.js';
+
+export interface PinnedTask {
+  pinned: Pinned;
+  policy: EffectivePolicy;
+  /** The same in the form that the store keeps. */
+  work: PinnedWork;
+}
+
+/**
+ * Finds the directive, checks the payload, hashes everything, and keeps the texts for later diffs.
+ * @throws what `Directives.find` and `Directives.pin` throw
+ */
+export async function pinTask(
+  { store, directives, config }: Dispatcher,
+  { taskType, projectId, payload }: { taskType: string; projectId: string; payload: string | JsonObject | undefined },
+): Promise<PinnedTask> {
+  const directive = await directives.find(taskType, projectId);
+  const pinned = await directives.pin(directive, payload);
+  const policy = effectivePolicy(directive.frontMatter, await isTrusted(store, pinned), config.minAck);
+  await store.ledger.keep(pinnedContents(pinned));
+  const { id, version, title } = directive.frontMatter;
+  await store.ledger.noteDirective({ sha256: directive.sha256, id, version, title, taskType });
+  return { pinned, policy, work: toWork(pinned, policy) };
+}
+
+const isTrusted = (store: Dispatcher['store'], { directive, pins }: Pinned): Promise<boolean> =>
+  store.people.isTrusted({ kind: 'directive', id: directive.id, sha256: directive.sha256, scriptSha256: pins.scriptSha256 });
+
+const toWork = ({ pins, payloadJson, secretPaths, directive }: Pinned, policy: EffectivePolicy): PinnedWork => ({
+  pins,
+  payloadJson,
+  secretPaths,
+  policy: taskPolicy(directive.frontMatter, policy),
+});
+
+export type PinCheck =
+  | ({ ok: true } & PinnedTask)
+  | {
+      ok: false;
+      code: Extract<TokenErrorCode, 'directive_changed' | 'payload_changed' | 'script_changed'>;
+      message: string;
+      /** What would be pinned now; null where the disk does not allow a pin. */
+      work: PinnedWork | null;
+    };
+
+const changeMessages = {
+  directive_changed: 'The directive was changed after the acknowledgement.',
+  payload_changed: 'A file that the payload names was changed after the acknowledgement.',
+  script_changed: 'The script, or a file that it can load, was changed after the acknowledgement.',
+} as const;
+
+/** Compares the task's pins with the disk as it is at this moment. */
+export async function checkPins(dispatcher: Dispatcher, task: Task): Promise<PinCheck> {
+  try {
+    const { taskType, projectId, payloadJson } = task;
+    const now = await pinTask(dispatcher, { taskType, projectId, payload: payloadJson });
+    const code = changedPart(task.pins, now.pinned.pins);
+    if (code === null) return { ok: true, ...now };
+    return { ok: false, code, message: changeMessages[code], work: now.work };
+  } catch (error) {
+    if (!(error instanceof DispatcherError)) throw error;
+    return { ok: false, code: changeBehind(error), message: error.message, work: null };
+  }
+}
+
+/** Which part of the pins a refusal to pin speaks of. */
+function changeBehind({ code }: DispatcherError): 'directive_changed' | 'payload_changed' | 'script_changed' {
+  if (code === 'script_missing' || code === 'too_much_covered') return 'script_changed';
+  if (code === 'invalid_payload' || code === 'too_large') return 'payload_changed';
+  return 'directive_changed';
+}
+
+/** A task's directive as the disk has it, for readers: null where it is gone or broken. */
+export async function directiveNow(directives: Directives, task: Task) {
+  try {
+    return await directives.find(task.taskType, task.projectId);
+  } catch (error) {
+    if (error instanceof DispatcherError) return null;
+    throw error;
+  }
+}
