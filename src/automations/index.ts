@@ -15,8 +15,17 @@ export interface AutomationInfo {
   error: string | null;
 }
 
+/** An automation's module as text, for showing what trust would be given to. */
+export interface AutomationSource {
+  name: string;
+  source: 'builtin' | 'home';
+  sha256: string;
+  text: string;
+}
+
 export interface AutomationRunner {
   list(): Promise<AutomationInfo[]>;
+  sources(): Promise<AutomationSource[]>;
   /**
    * Validates `params` and runs the automation for at most 30 s; `dryRun` answers its plan, or echoes the checked call.
    * @throws `automation_not_found`, `invalid_input`, `not_allowed` (untrusted), `automation_failed`, `automation_timeout`

@@ -82,6 +82,11 @@ export interface Directives {
    * @throws `invalid_payload` naming every fault by its path, `too_large` over 64 KiB, `script_missing`, `too_much_covered`
    */
   pin(directive: TaskDirective, payload: string | JsonObject | undefined): Promise<Pinned>;
+  /**
+   * The directive's script with the digest over all that it can load.
+   * @throws `script_missing`, `too_much_covered`
+   */
+  scriptDigest(directive: TaskDirective): Promise<{ sha256: string; script: Script; fixScript: Script | null }>;
   /** Calls back when a file in directives/ or execution/ changed; brings news sooner, decides nothing. */
   watch(listener: () => void): () => void;
   close(): Promise<void>;

@@ -15,14 +15,20 @@ const input = z.object({
   task_type: taskTypeSchema.describe('Which directive to follow, as list_directives names it'),
   project_id: projectIdSchema.describe('The project the work is for'),
   actor_id: actorIdSchema.describe('Your name, for the record'),
-  task_id: taskIdSchema.optional().describe('Chosen by you to make a repeated call the same task; made up where absent'),
+  task_id: taskIdSchema
+    .optional()
+    .describe('Chosen by you to make a repeated call the same task; made up where absent'),
   payload_json: payloadInput.optional().describe("The directive's input, as a JSON object or its text"),
   priority: z.int().min(-10).max(10).optional().describe('Higher runs first; default 0'),
-  run_after: z.iso.datetime({ offset: true }).optional().describe('Not before this ISO 8601 time, at most 7 days ahead'),
+  run_after: z.iso
+    .datetime({ offset: true })
+    .optional()
+    .describe('Not before this ISO 8601 time, at most 7 days ahead'),
 });
 
 const output = z.object({
   task_id: z.string(),
+  created: z.boolean().describe('false where this very request had made the task before'),
   status: z.enum(taskStatuses),
   binding: z.string(),
   directive: directiveViewSchema,
@@ -61,6 +67,7 @@ export const createTask = defineOperation({
     if (!created) assertSameRequest(task, wanted);
     return {
       task_id: task.id,
+      created,
       status: task.status,
       binding: task.pins.binding,
       directive: directiveView(pinned.pinned.directive, pinned.policy),
@@ -74,7 +81,9 @@ function parseRunAfter(text: string | undefined, now: number): number | null {
   if (text === undefined) return null;
   const at = Date.parse(text);
   if (at <= now + maxDelayMs) return at;
-  throw new DispatcherError('invalid_input', `run_after is ${text}, which is more than 7 days ahead.`, { hint: 'Give a time within the next 7 days.' });
+  throw new DispatcherError('invalid_input', `run_after is ${text}, which is more than 7 days ahead.`, {
+    hint: 'Give a time within the next 7 days.',
+  });
 }
 
 const untrustedReason = ({ policy, pinned }: PinnedTask): string =>
@@ -102,6 +111,7 @@ function assertSameRequest(task: Task, wanted: NewTask): void {
 /** What to call now, for a model or a person. */
 export function nextStep(task: Pick<Task, 'id' | 'status'>): string {
   if (task.status === 'awaiting_ack') return `Read the directive, then call acknowledge with task_id ${task.id}.`;
-  if (task.status === 'needs_anneal') return `Read the bundle, mend what failed, then call anneal_complete with task_id ${task.id}.`;
+  if (task.status === 'needs_anneal')
+    return `Read the bundle, mend what failed, then call anneal_complete with task_id ${task.id}.`;
   return `Call task_status with task_id ${task.id} and wait_seconds 30 to follow it.`;
 }

@@ -34,7 +34,12 @@ export async function pinTask(
 }
 
 const isTrusted = (store: Dispatcher['store'], { directive, pins }: Pinned): Promise<boolean> =>
-  store.people.isTrusted({ kind: 'directive', id: directive.id, sha256: directive.sha256, scriptSha256: pins.scriptSha256 });
+  store.people.isTrusted({
+    kind: 'directive',
+    id: directive.id,
+    sha256: directive.sha256,
+    scriptSha256: pins.scriptSha256,
+  });
 
 const toWork = ({ pins, payloadJson, secretPaths, directive }: Pinned, policy: EffectivePolicy): PinnedWork => ({
   pins,

@@ -1,7 +1,7 @@
 // Shapes and look-ups that several operations share.
 import { z } from 'zod';
-import type { EffectivePolicy } from '../directives/policy.js';
 import type { Directive, TaskDirective } from '../directives/index.js';
+import type { EffectivePolicy } from '../directives/policy.js';
 import { DispatcherError } from '../errors.js';
 import { assurances, type By, type Task } from '../tasks/task.js';
 import type { Dispatcher } from './dispatcher.js';
@@ -31,19 +31,30 @@ export const isOperator = ({ caller }: CallContext): boolean =>
 /** @throws DispatcherError `not_allowed` */
 export function requireOperator(call: CallContext, what: string): void {
   if (isOperator(call)) return;
-  throw new DispatcherError('not_allowed', `${what} is a person's to do: it needs an operator key at a terminal, over HTTP or on the page.`, {
-    hint: 'Ask the person. Models and agent keys cannot do this.',
-  });
+  throw new DispatcherError(
+    'not_allowed',
+    `${what} is a person's to do: it needs an operator key at a terminal, over HTTP or on the page.`,
+    {
+      hint: 'Ask the person. Models and agent keys cannot do this.',
+    },
+  );
 }
 
 /** A move that found the task elsewhere. */
 export const wrongState = (task: Task, what: string, allowed: readonly string[]): DispatcherError =>
   new DispatcherError('wrong_state', `Task ${task.id} is ${task.status}; ${what} needs ${allowed.join(' or ')}.`, {
-    hint: task.statusReason === null ? `Look at it with task_status (\`doe status ${task.id}\`).` : `Its state has this reason: ${task.statusReason}`,
+    hint:
+      task.statusReason === null
+        ? `Look at it with task_status (\`doe status ${task.id}\`).`
+        : `Its state has this reason: ${task.statusReason}`,
     details: { status: task.status, allowed },
   });
 
-export const retrySchema = z.object({ count: z.number().int(), backoff_ms: z.number().int(), on_interrupt: z.boolean() });
+export const retrySchema = z.object({
+  count: z.number().int(),
+  backoff_ms: z.number().int(),
+  on_interrupt: z.boolean(),
+});
 
 export const directiveViewSchema = z.object({
   id: z.string(),
@@ -60,7 +71,10 @@ export const directiveViewSchema = z.object({
 });
 
 /** A directive as `create_task` answers it, with the policy that is in force. */
-export const directiveView = ({ frontMatter, sha256, content }: TaskDirective, policy: EffectivePolicy): z.infer<typeof directiveViewSchema> => ({
+export const directiveView = (
+  { frontMatter, sha256, content }: TaskDirective,
+  policy: EffectivePolicy,
+): z.infer<typeof directiveViewSchema> => ({
   id: frontMatter.id,
   task_type: frontMatter.taskType,
   version: frontMatter.version,
@@ -71,7 +85,11 @@ export const directiveView = ({ frontMatter, sha256, content }: TaskDirective, p
   trusted: policy.trusted,
   questions: frontMatter.questions,
   auto_anneal: frontMatter.autoAnneal,
-  retry: { count: frontMatter.retry.count, backoff_ms: frontMatter.retry.backoffMs, on_interrupt: frontMatter.retry.onInterrupt },
+  retry: {
+    count: frontMatter.retry.count,
+    backoff_ms: frontMatter.retry.backoffMs,
+    on_interrupt: frontMatter.retry.onInterrupt,
+  },
 });
 
 export const directiveSummarySchema = z.object({

@@ -1,0 +1,80 @@
+// A failure that was seen outside a run: the task goes to repair as if its run had failed.
+import { z } from 'zod';
+import { describeFailure } from '../anneal/classify.js';
+import { DispatcherError } from '../errors.js';
+import { classificationSchema } from '../tasks/outcome.js';
+import { movesFrom, taskStatuses } from '../tasks/states.js';
+import { actorIdSchema, newAnnealId, type Task, taskIdSchema } from '../tasks/task.js';
+import { nextStep } from './create-task.js';
+import type { Dispatcher } from './dispatcher.js';
+import { defineOperation } from './operation.js';
+import { byOf, requireTask, wrongState } from './views.js';
+
+const text = z.string().max(64 * 1024);
+
+const input = z.object({
+  task_id: taskIdSchema,
+  error_type: z.string().min(1).max(128).describe('A short name, such as http_502'),
+  classification: classificationSchema.describe(
+    'transient and infrastructure may pass by themselves; script needs a repair',
+  ),
+  stdout: text.optional(),
+  stderr: text.optional(),
+  attempts: z.int().min(0).max(1000).optional().describe('How often it was tried where it failed'),
+  actor_id: actorIdSchema.optional(),
+});
+
+const output = z.object({ aid: z.string(), task_id: z.string(), status: z.enum(taskStatuses), next: z.string() });
+
+export const recordFailure = defineOperation({
+  name: 'record_failure',
+  title: 'Record a failure',
+  description:
+    'Records a failure that you saw outside a run (a deployed site is down, a result is wrong) and opens its repair bundle. Not for a running task: its own run settles it. Next: read the bundle, repair, anneal_complete.',
+  input,
+  output,
+  annotations: { readOnlyHint: false, destructiveHint: true, idempotentHint: false, openWorldHint: false },
+  tool: true,
+  async run(dispatcher, fields, call) {
+    const task = await requireTask(dispatcher, fields.task_id);
+    const sources = movesFrom('failure_recorded');
+    if (!sources.includes(task.status)) throw wrongState(task, 'recording a failure', sources);
+    const aid = newAnnealId(task.id, dispatcher.clock.now());
+    const errorTail = dispatcher.redact(fields.stderr ?? fields.stdout ?? '').slice(-4096);
+    const failure = describeFailure({
+      errorType: fields.error_type,
+      classification: fields.classification,
+      message: `${fields.error_type}, recorded from outside${fields.attempts === undefined ? '' : ` after ${fields.attempts} attempts`}`,
+      errorTail,
+    });
+    const by = byOf(call, fields.actor_id);
+    const failed = await dispatcher.store.tasks.recordFailure(task.id, aid, failure, by);
+    if (failed === null) throw wrongState(await requireTask(dispatcher, task.id), 'recording a failure', sources);
+    await keepOutput(dispatcher, task, fields);
+    await openBundle(dispatcher, aid);
+    return { aid, task_id: task.id, status: failed.status, next: nextStep(failed) };
+  },
+});
+
+async function keepOutput(
+  { store, clock, redact }: Dispatcher,
+  task: Task,
+  fields: { stdout?: string | undefined; stderr?: string | undefined },
+) {
+  const lines = (['stdout', 'stderr'] as const).flatMap((stream) =>
+    (fields[stream] ?? '')
+      .split('\n')
+      .filter((line) => line !== '')
+      .map((line) => ({ taskId: task.id, runId: null, stream, text: redact(line), at: clock.now() })),
+  );
+  if (lines.length > 0) await store.logs.append(lines);
+}
+
+/** The row is what counts: a bundle that the disk refuses now is opened by the next sweep. */
+async function openBundle({ annealer, log }: Dispatcher, aid: string): Promise<void> {
+  try {
+    await annealer.open(aid);
+  } catch (error) {
+    log.warn('anneal.bundle_delayed', { aid, error: error instanceof DispatcherError ? error.message : error });
+  }
+}

@@ -1,0 +1,85 @@
+// Where a task stands, with its latest log lines; can wait for the next change instead of being asked again and again.
+import { z } from 'zod';
+import { settledStatuses } from '../tasks/states.js';
+import type { LogLine } from '../tasks/task.js';
+import { logLineSchema, logLineView, type Task, taskIdSchema, taskView, taskViewSchema } from '../tasks/task.js';
+import { nextStep } from './create-task.js';
+import type { Dispatcher } from './dispatcher.js';
+import { type CallContext, defineOperation } from './operation.js';
+import { requireTask } from './views.js';
+
+const shownLines = 200;
+
+const input = z.object({
+  task_id: taskIdSchema,
+  wait_seconds: z
+    .number()
+    .min(0)
+    .max(45)
+    .optional()
+    .describe('Answer at the next change, at most so many seconds from now'),
+  after: z.int().min(0).optional().describe('Only log lines after this log id'),
+});
+
+const output = z.object({ task: taskViewSchema, logs: z.array(logLineSchema), next: z.string() });
+
+export const taskStatus = defineOperation({
+  name: 'task_status',
+  title: 'Look at a task',
+  description:
+    'A task and its latest log lines. Use wait_seconds (up to 45) to wait for the next change rather than calling again at once; pass the last log id as after.',
+  input,
+  output,
+  annotations: { readOnlyHint: true, destructiveHint: false, idempotentHint: true, openWorldHint: false },
+  tool: true,
+  async run(dispatcher, { task_id, wait_seconds, after }, call) {
+    const { task, logs } = await nextChange(dispatcher, task_id, { waitMs: (wait_seconds ?? 0) * 1000, after, call });
+    return { task: taskView(task), logs: logs.map(logLineView), next: nextStep(task) };
+  },
+});
+
+interface Seen {
+  task: Task;
+  logs: LogLine[];
+}
+
+async function look(dispatcher: Dispatcher, taskId: string, after: number | undefined): Promise<Seen> {
+  const task = await requireTask(dispatcher, taskId);
+  const { logs } = dispatcher.store;
+  return {
+    task,
+    logs:
+      after === undefined ? await logs.tail(taskId, shownLines) : await logs.read(taskId, { after, limit: shownLines }),
+  };
+}
+
+const mark = ({ task, logs }: Seen): string =>
+  JSON.stringify([task.status, task.updatedAt, task.progress, task.progressText, logs.at(-1)?.id]);
+
+async function nextChange(
+  dispatcher: Dispatcher,
+  taskId: string,
+  { waitMs, after, call }: { waitMs: number; after: number | undefined; call: CallContext },
+): Promise<Seen> {
+  let announce = () => {};
+  const nextNews = () => new Promise<void>((resolve) => (announce = resolve));
+  // Watching begins before the first look: a change in between is not missed.
+  let news = nextNews();
+  const stop = waitMs === 0 ? () => {} : dispatcher.store.watch(() => announce());
+  const timeout = AbortSignal.timeout(waitMs);
+  const over = AbortSignal.any([timeout, ...(call.signal === undefined ? [] : [call.signal])]);
+  const ended = new Promise<void>((resolve) => over.addEventListener('abort', () => resolve(), { once: true }));
+  try {
+    const first = await look(dispatcher, taskId, after);
+    if (waitMs === 0 || settledStatuses.includes(first.task.status) || (after !== undefined && first.logs.length > 0))
+      return first;
+    for (;;) {
+      await Promise.race([news, ended]);
+      news = nextNews();
+      const seen = await look(dispatcher, taskId, after);
+      if (over.aborted || mark(seen) !== mark(first)) return seen;
+    }
+  } finally {
+    stop();
+  }
+}

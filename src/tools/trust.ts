@@ -1,0 +1,139 @@
+// An operator's one-time yes to one exact content. What was shown, by its hashes, is what is trusted.
+import { createTwoFilesPatch } from 'diff';
+import { z } from 'zod';
+import type { TaskDirective } from '../directives/index.js';
+import { asksForTrust, effectivePolicy } from '../directives/policy.js';
+import { DispatcherError } from '../errors.js';
+import type { TrustItem, TrustKind } from '../queue/store.js';
+import type { Dispatcher } from './dispatcher.js';
+import { defineOperation } from './operation.js';
+import { byOf, requireOperator } from './views.js';
+
+const kind = z.enum(['directive', 'automation']);
+const item = z.object({ kind, id: z.string(), sha256: z.string(), script_sha256: z.string().nullable() });
+
+const entrySchema = item.extend({
+  trusted: z.boolean(),
+  asks_for: z.array(z.string()).describe('What takes effect only once it is trusted'),
+  diff: z.string().describe('Unified diff against what was trusted last, or the whole text where nothing was'),
+  error: z.string().nullable(),
+});
+type Entry = z.infer<typeof entrySchema>;
+
+export const listTrust = defineOperation({
+  name: 'list_trust',
+  title: 'List what asks for trust',
+  description: 'Directives and automations that ask for more than an untrusted one may have, each with its diff.',
+  input: z.object({}),
+  output: z.object({ items: z.array(entrySchema) }),
+  annotations: { readOnlyHint: true, destructiveHint: false, idempotentHint: true, openWorldHint: false },
+  tool: false,
+  run: async (dispatcher) => ({ items: await trustEntries(dispatcher) }),
+});
+
+export const trustItems = defineOperation({
+  name: 'trust_items',
+  title: 'Trust exact contents',
+  description: "Remembers an operator's yes to exactly these contents.",
+  input: z.object({ items: z.array(item).min(1).max(500) }),
+  output: z.object({ trusted: z.array(item) }),
+  annotations: { readOnlyHint: false, destructiveHint: true, idempotentHint: true, openWorldHint: false },
+  tool: false,
+  async run(dispatcher, { items }, call) {
+    requireOperator(call, 'Trusting a directive or automation');
+    const present = await trustEntries(dispatcher);
+    for (const wanted of items) {
+      const now = present.find((entry) => entry.kind === wanted.kind && entry.id === wanted.id);
+      if (now?.sha256 === wanted.sha256 && now.script_sha256 === wanted.script_sha256) continue;
+      throw new DispatcherError(
+        'changed_since_shown',
+        `The ${wanted.kind} ${wanted.id} is not what was shown any more; nothing was trusted.`,
+        {
+          hint: 'Look at it again, then trust what is there now.',
+        },
+      );
+    }
+    await dispatcher.store.people.trust(
+      items.map(({ script_sha256, ...rest }) => ({ ...rest, scriptSha256: script_sha256 })),
+      byOf(call),
+    );
+    return { trusted: items };
+  },
+});
+
+/** Everything that trust would change something for, with what an operator must see before the yes. */
+export async function trustEntries(dispatcher: Dispatcher): Promise<Entry[]> {
+  const directives = (await dispatcher.directives.list()).filter((directive) => directive.kind === 'task');
+  const asking = directives.filter(asksForTrust);
+  const automations = (await dispatcher.automations.sources()).filter(({ source }) => source === 'home');
+  return [
+    ...(await Promise.all(asking.map((directive) => directiveEntry(dispatcher, directive)))),
+    ...(await Promise.all(
+      automations.map(({ name, sha256, text }) =>
+        entry(
+          dispatcher,
+          { kind: 'automation', id: name, sha256, scriptSha256: null },
+          { text, asksFor: ['to be loaded'] },
+        ),
+      ),
+    )),
+  ];
+}
+
+async function directiveEntry(dispatcher: Dispatcher, directive: TaskDirective): Promise<Entry> {
+  const asksFor = effectivePolicy(directive.frontMatter, false, 'client').withheld;
+  try {
+    const { sha256: scriptSha256, script } = await dispatcher.directives.scriptDigest(directive);
+    await dispatcher.store.ledger.keep([{ sha256: scriptSha256, kind: 'script', text: script.text }]);
+    return await entry(
+      dispatcher,
+      { kind: 'directive', id: directive.id, sha256: directive.sha256, scriptSha256 },
+      { text: directive.content, script: script.text, asksFor },
+    );
+  } catch (error) {
+    if (!(error instanceof DispatcherError)) throw error;
+    return {
+      kind: 'directive',
+      id: directive.id,
+      sha256: directive.sha256,
+      script_sha256: null,
+      trusted: false,
+      asks_for: asksFor,
+      diff: '',
+      error: error.message,
+    };
+  }
+}
+
+interface Shown {
+  text: string;
+  script?: string;
+  asksFor: string[];
+}
+
+async function entry(dispatcher: Dispatcher, wanted: TrustItem, { text, script, asksFor }: Shown): Promise<Entry> {
+  const { people, ledger } = dispatcher.store;
+  await ledger.keep([{ sha256: wanted.sha256, kind: wanted.kind === 'directive' ? 'directive' : 'script', text }]);
+  const last = await people.lastTrusted(wanted.kind as TrustKind, wanted.id);
+  const before = async (sha256: string | null | undefined) =>
+    sha256 == null ? '' : ((await ledger.content(sha256)) ?? '');
+  const diffs = [
+    patch(wanted.id, await before(last?.sha256), text),
+    ...(script === undefined ? [] : [patch(`${wanted.id} (script)`, await before(last?.scriptSha256), script)]),
+  ];
+  return {
+    kind: wanted.kind,
+    id: wanted.id,
+    sha256: wanted.sha256,
+    script_sha256: wanted.scriptSha256,
+    trusted: await people.isTrusted(wanted),
+    asks_for: asksFor,
+    diff: diffs.filter(Boolean).join('\n'),
+    error: null,
+  };
+}
+
+const patch = (name: string, before: string, after: string): string =>
+  before === after
+    ? ''
+    : createTwoFilesPatch(name, name, before, after, before === '' ? 'never trusted' : 'trusted', 'now');
