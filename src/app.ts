@@ -1,0 +1,181 @@
+// The root: builds every adapter, hands them in, and closes them in reverse order.
+import { createAcks } from './acks/issue.js';
+import { assertStrongSecret } from './acks/keys.js';
+import { createAnnealer } from './anneal/bundle.js';
+import { createAutomations } from './automations/runner.js';
+import { type Clock, systemClock } from './clock.js';
+import { type Config, secretValues } from './config.js';
+import { createDirectives } from './directives/load.js';
+import { DispatcherError } from './errors.js';
+import type { Listener } from './http-bridge/listen.js';
+import { createIntegrations } from './integrations/registry.js';
+import type { Log } from './log.js';
+import { createPresence } from './presence.js';
+import { openStore } from './queue/index.js';
+import type { ProcessKind } from './queue/store.js';
+import { createRedactor } from './redact.js';
+import { rememberSecret } from './secret-rotation.js';
+import type { Dispatcher } from './tools/dispatcher.js';
+import { version } from './version.js';
+import type { WorkerLoop } from './worker/index.js';
+
+export interface AppOptions {
+  config: Config;
+  /** `command`: the dispatcher alone, for a command that works without a bridge. */
+  kind: ProcessKind | 'command';
+  log: Log;
+  clock?: Clock;
+  /** `doe serve --no-worker`. */
+  noWorker?: boolean;
+}
+
+export interface App {
+  readonly dispatcher: Dispatcher;
+  /** Where people and programs reach this process; null before `start`, and for a worker alone. */
+  readonly address: string | null;
+  readonly workerState: WorkerLoop['state'];
+  /**
+   * Listens, joins the home's living processes and starts the worker.
+   * @throws DispatcherError `port_in_use`; nothing is left running then
+   */
+  start(): Promise<void>;
+  /** Stops in reverse order; resolves when no script of this process runs any more. Calling it again is the same stop. */
+  stop(options?: { graceMs?: number }): Promise<void>;
+}
+
+/**
+ * Opens a home's store and builds the dispatcher on it. Nothing listens and nothing runs until `start`.
+ * @throws DispatcherError `secret_weak`, `secret_mismatch`, `database_newer`, `home_not_writable`, …
+ */
+export async function createApp({
+  config,
+  kind,
+  log,
+  clock = systemClock,
+  noWorker = false,
+}: AppOptions): Promise<App> {
+  const secret = requireSecret(config);
+  const store = await openStore({ home: config.home, databaseUrl: config.databaseUrl, clock, log });
+  const closers: (() => Promise<void>)[] = [() => store.close()];
+  const closeAll = async () => {
+    for (const close of closers.splice(0).reverse()) await close();
+  };
+  try {
+    const acks = await createAcks({
+      secret,
+      previousSecret: config.previousSecret,
+      homeId: await store.ledger.homeId(),
+    });
+    await rememberSecret(store, acks);
+
+    const redact = createRedactor(secretValues(config));
+    const directives = createDirectives({ home: config.home, log });
+    closers.push(() => directives.close());
+    const integrations = createIntegrations({ config, log });
+    const automations = createAutomations({ config, store, integrations, log, redact });
+    closers.push(() => automations.close());
+    const annealer = createAnnealer({ home: config.home, store, redact, log });
+    const presence = createPresence({ store, kind, version, leaseMs: config.leaseMs, clock, log });
+
+    const dispatcher: Dispatcher = {
+      config,
+      version,
+      clock,
+      log,
+      store,
+      directives,
+      acks,
+      annealer,
+      automations,
+      integrations,
+      redact,
+      approveUrl: async (taskId) =>
+        `${config.publicUrl ?? pageAddress(await presence.pageAddress())}/ui/approvals/${encodeURIComponent(taskId)}`,
+    };
+
+    let worker: WorkerLoop | null = null;
+    const workerState = () => worker?.state ?? 'off';
+
+    const start = async () => {
+      if (kind === 'command') throw new Error('A command has nothing to start.');
+      const own = await listenForScripts();
+      const main = kind === 'serve' ? await listenForAll(config.host, config.port) : own;
+      await presence.join(kind === 'worker' ? null : main.address, workerState);
+      closers.push(() => presence.leave());
+      if (!noWorker) await startWorker(own);
+      const { createWebhook } = await import('./integrations/webhook.js');
+      const webhook = createWebhook({ store, config, log, approveUrl: dispatcher.approveUrl });
+      await webhook.start();
+      closers.push(() => webhook.stop());
+    };
+
+    const listeners: Listener[] = [];
+    const ownAddresses = () => listeners.map(({ address }) => address);
+    const open = async (scope: 'all' | 'scripts', host: string, port: number): Promise<Listener> => {
+      const [{ createHttpApp }, { listen }, mcp] = await Promise.all([
+        import('./http-bridge/index.js'),
+        import('./http-bridge/listen.js'),
+        scope === 'all' ? import('./mcp/serve-http.js').then(({ createMcpHttp }) => createMcpHttp(dispatcher)) : null,
+      ]);
+      if (mcp !== null) closers.push(() => mcp.close());
+      const app = createHttpApp({ dispatcher, scope, ownAddresses, worker: workerState, mcp });
+      const listener = await listen(app.fetch, { host, port });
+      listeners.push(listener);
+      closers.push(() => listener.close());
+      return listener;
+    };
+    // The scripts' own port serves everything where no `doe serve` does, so that a person can decide on the page of a `doe mcp`.
+    const listenForScripts = () => open(kind === 'mcp' ? 'all' : 'scripts', '127.0.0.1', 0);
+    const listenForAll = (host: string, port: number) => open('all', host, port);
+
+    const startWorker = async (own: Listener) => {
+      const { createWorker } = await import('./worker/index.js');
+      worker = createWorker({
+        dispatcher,
+        processId: presence.processId,
+        scriptUrl: () => own.address,
+        leadable: presence.mayLead,
+      });
+      await worker.start();
+    };
+
+    let stopping: Promise<void> | null = null;
+    return {
+      dispatcher,
+      get address() {
+        return kind === 'worker' ? null : (listeners.at(-1)?.address ?? null);
+      },
+      get workerState() {
+        return workerState();
+      },
+      start: () =>
+        start().catch(async (error: unknown) => {
+          await worker?.stop({ graceMs: 0 });
+          await closeAll();
+          throw error;
+        }),
+      stop: ({ graceMs = 0 } = {}) => {
+        stopping ??= (worker?.stop({ graceMs }) ?? Promise.resolve()).finally(closeAll);
+        return stopping;
+      },
+    };
+  } catch (error) {
+    await closeAll();
+    throw error;
+  }
+}
+
+function requireSecret({ secret, previousSecret }: Config): string {
+  if (secret === null) {
+    throw new DispatcherError('secret_weak', 'MCP_SECRET is not set.', {
+      hint: 'Run `doe init` in the home, or start `doe serve` once: it makes one.',
+    });
+  }
+  assertStrongSecret(secret);
+  if (previousSecret !== null) assertStrongSecret(previousSecret, 'MCP_SECRET_PREVIOUS');
+  return secret;
+}
+
+/** The page lives at a name of its own, since a cookie for `localhost` or a bare address reaches every port's server. */
+const pageAddress = (address: string): string =>
+  address.replace(/^http:\/\/(127\.0\.0\.1|localhost|\[::1\])(?=:|$)/, 'http://doe.localhost');

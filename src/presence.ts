@@ -1,0 +1,93 @@
+// Who lives on this home. A process shows that it lives by a counter that moves; others judge it by their own monotonic clock.
+import { hostname } from 'node:os';
+import type { Clock } from './clock.js';
+import type { Log } from './log.js';
+import type { ProcessKind, ProcessRow, Store } from './queue/store.js';
+import { newProcessId } from './tasks/task.js';
+
+export interface PresenceOptions {
+  store: Store;
+  kind: ProcessKind | 'command';
+  version: string;
+  leaseMs: number;
+  clock: Clock;
+  log: Log;
+}
+
+export interface Presence {
+  readonly processId: string;
+  join(address: string | null, worker: () => ProcessRow['worker']): Promise<void>;
+  leave(): Promise<void>;
+  /** Whether this process's worker may take tasks: one in a `doe mcp` stands back while another's worker lives. */
+  mayLead(): Promise<boolean>;
+  /** Where a person finds the page: a living `doe serve`, else this process, else the default. */
+  pageAddress(): Promise<string>;
+}
+
+const defaultAddress = 'http://127.0.0.1:3001';
+
+export function createPresence({ store, kind, version, leaseMs, clock, log }: PresenceOptions): Presence {
+  const processId = newProcessId();
+  const startedAt = clock.now();
+  const lastSeen = new Map<string, { beat: number; since: number }>();
+  let ownAddress: string | null = null;
+  let timer: NodeJS.Timeout | undefined;
+
+  /** A beat that has not moved for a lease, or a pid that is gone from this host, is a dead process. */
+  const lives = (row: ProcessRow): boolean => {
+    if (row.host === hostname() && !pidExists(row.pid)) return false;
+    const seen = lastSeen.get(row.id);
+    if (seen?.beat === row.beat) return clock.monotonic() - seen.since < leaseMs;
+    lastSeen.set(row.id, { beat: row.beat, since: clock.monotonic() });
+    return true;
+  };
+
+  const others = async () => (await store.ledger.processes()).filter((row) => row.id !== processId && lives(row));
+
+  return {
+    processId,
+    async join(address, worker) {
+      if (kind === 'command') return;
+      ownAddress = address;
+      await store.ledger.join({
+        id: processId,
+        kind,
+        host: hostname(),
+        pid: process.pid,
+        pidStart: null,
+        address,
+        worker: worker(),
+        version,
+      });
+      const beat = () =>
+        store.ledger.beat(processId, worker()).catch((error: unknown) => log.warn('process.beat_failed', { error }));
+      timer = setInterval(beat, leaseMs / 3);
+      timer.unref();
+    },
+    async leave() {
+      clearInterval(timer);
+      await store.ledger.leave(processId);
+    },
+    async mayLead() {
+      if (kind !== 'mcp') return true;
+      const outranks = (row: ProcessRow) =>
+        row.worker !== 'off' &&
+        (row.kind !== 'mcp' || row.startedAt < startedAt || (row.startedAt === startedAt && row.id < processId));
+      return !(await others()).some(outranks);
+    },
+    async pageAddress() {
+      if (kind === 'serve' && ownAddress !== null) return ownAddress;
+      const serving = (await others()).find((row) => row.kind === 'serve' && row.address !== null);
+      return serving?.address ?? ownAddress ?? defaultAddress;
+    },
+  };
+}
+
+function pidExists(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}

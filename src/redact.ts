@@ -1,0 +1,27 @@
+// Takes secrets out of text before anyone stores, shows or logs it.
+
+/** Any JWT in compact form (RFC 7515 section 7.1): every token of ours has it, whoever printed it. */
+const jwt = /\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{16,}/g;
+
+/** Shorter values would match by accident. */
+const shortestSecret = 4;
+
+const replacement = '[redacted]';
+
+/** The forms in which a secret commonly turns up: as it is, URL-encoded, in JSON, in base64. */
+const formsOf = (secret: string): string[] => [
+  secret,
+  encodeURIComponent(secret),
+  JSON.stringify(secret).slice(1, -1),
+  Buffer.from(secret).toString('base64').replace(/=+$/, ''),
+];
+
+export type Redact = (text: string) => string;
+
+/** A function that replaces every given value, in its common forms, and every JWT. */
+export function createRedactor(secrets: readonly string[]): Redact {
+  const forms = new Set(secrets.filter((secret) => secret.length >= shortestSecret).flatMap(formsOf));
+  // Longest first: a secret that contains another one is taken out whole.
+  const ordered = [...forms].sort((one, other) => other.length - one.length);
+  return (text) => ordered.reduce((rest, form) => rest.replaceAll(form, replacement), text).replace(jwt, replacement);
+}
