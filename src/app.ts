@@ -1,6 +1,7 @@
 // The root: builds every adapter, hands them in, and closes them in reverse order.
 import { createAcks } from './acks/issue.js';
 import { assertStrongSecret } from './acks/keys.js';
+import { rememberSecret } from './acks/rotation.js';
 import { createAnnealer } from './anneal/bundle.js';
 import { createAutomations } from './automations/runner.js';
 import { type Clock, systemClock } from './clock.js';
@@ -14,7 +15,6 @@ import { createPresence } from './presence.js';
 import { openStore } from './queue/index.js';
 import type { ProcessKind } from './queue/store.js';
 import { createRedactor } from './redact.js';
-import { rememberSecret } from './secret-rotation.js';
 import type { Dispatcher } from './tools/dispatcher.js';
 import { version } from './version.js';
 import type { WorkerLoop } from './worker/index.js';
@@ -139,7 +139,7 @@ export async function createApp({
       await worker.start();
     };
 
-    let stopping: Promise<void> | null = null;
+    let stopping: Promise<void> | undefined;
     return {
       dispatcher,
       get address() {

@@ -1,6 +1,7 @@
 // Whether a token, or a task's present ack, holds at this moment. Rows and files are asked every time.
 import { z } from 'zod';
 import type { TokenClaims } from '../acks/index.js';
+import { rotatedAtFact } from '../acks/rotation.js';
 import { isoTime } from '../clock.js';
 import { DispatcherError, type TokenErrorCode } from '../errors.js';
 import { taskStatuses } from '../tasks/states.js';
@@ -101,7 +102,7 @@ async function ackBehind({ store }: Dispatcher, claims: TokenClaims): Promise<Ac
       'Get a fresh acknowledgement for the task.',
     );
   }
-  if (claims.signedBy === 'previous' && ack.issuedAt > Number((await store.ledger.fact('secret_rotated_at')) ?? 0)) {
+  if (claims.signedBy === 'previous' && ack.issuedAt > Number((await store.ledger.fact(rotatedAtFact)) ?? 0)) {
     throw refused(
       'token_signature',
       'The token was signed with a secret that was rotated away before its acknowledgement.',

@@ -1,7 +1,7 @@
 // The store remembers the secret by its fingerprint: another secret is refused, unless the one it knows is given as the previous one.
-import type { Acks } from './acks/index.js';
-import { DispatcherError } from './errors.js';
-import type { Store } from './queue/store.js';
+import { DispatcherError } from '../errors.js';
+import type { Store } from '../queue/store.js';
+import type { Acks } from './index.js';
 
 const knownSecret = 'secret_fingerprint';
 
@@ -9,7 +9,8 @@ const knownSecret = 'secret_fingerprint';
 export const rotatedAtFact = 'secret_rotated_at';
 
 /** @throws DispatcherError `secret_mismatch` */
-export async function rememberSecret({ ledger, now }: Store, acks: Acks): Promise<void> {
+export async function rememberSecret(store: Store, acks: Acks): Promise<void> {
+  const { ledger } = store;
   const known = await ledger.setFact(knownSecret, acks.secretFingerprint);
   if (known === acks.secretFingerprint) return;
   if (known !== acks.previousFingerprint) {
@@ -19,6 +20,6 @@ export async function rememberSecret({ ledger, now }: Store, acks: Acks): Promis
   }
   // The time stands before the new fingerprint does: no ack can be older than the one and younger than the other.
   const before = await ledger.fact(rotatedAtFact);
-  await ledger.setFact(rotatedAtFact, String(await now()), before ?? undefined);
+  await ledger.setFact(rotatedAtFact, String(await store.now()), before ?? undefined);
   await ledger.setFact(knownSecret, acks.secretFingerprint, known);
 }
