@@ -154,10 +154,11 @@ export async function createApp({
           await closeAll();
           throw error;
         }),
-      stop: ({ graceMs = 0 } = {}) => {
-        stopping ??= (worker?.stop({ graceMs }) ?? Promise.resolve()).finally(closeAll);
-        return stopping;
-      },
+      stop: ({ graceMs = 0 } = {}) =>
+        (stopping ??= (async () => {
+          await worker?.stop({ graceMs });
+          await closeAll();
+        })()),
     };
   } catch (error) {
     await closeAll();
