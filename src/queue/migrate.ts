@@ -1,0 +1,33 @@
+// Brings a database to this version's schema, in one transaction a step. A newer database is refused untouched.
+import type { Database } from 'better-sqlite3';
+import { DispatcherError } from '../errors.js';
+import { migrations } from './sqlite/schema.js';
+
+export const schemaVersion = migrations.at(-1)?.version ?? 0;
+
+/** The schema's version, as SQLite keeps it in the file's header. */
+export const versionOf = (db: Database): number => db.pragma('user_version', { simple: true }) as number;
+
+/** @throws DispatcherError `database_newer` */
+export function assertNotNewer(version: number): void {
+  if (version <= schemaVersion) return;
+  throw new DispatcherError(
+    'database_newer',
+    `The database has schema version ${version}; this program knows up to ${schemaVersion}.`,
+    {
+      hint: 'Update doe-dispatcher, or point --home at another folder. Nothing was changed.',
+    },
+  );
+}
+
+/** Two processes may migrate at once: each step looks again once it holds the write lock. */
+export function migrate(db: Database): void {
+  assertNotNewer(versionOf(db));
+  for (const { version, sql } of migrations) {
+    db.transaction(() => {
+      if (versionOf(db) >= version) return;
+      db.exec(sql);
+      db.pragma(`user_version = ${version}`);
+    }).immediate();
+  }
+}

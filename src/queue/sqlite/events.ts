@@ -1,0 +1,61 @@
+// The audit trail: every event is chained by hash to the one before it of the same task, or of the home.
+import type { Database } from 'better-sqlite3';
+import canonicalize from 'canonicalize';
+import { sha256Hex } from '../../acks/binding.js';
+import type { Clock } from '../../clock.js';
+import type { JsonObject } from '../../tasks/outcome.js';
+import type { TaskStatus } from '../../tasks/states.js';
+import type { Assurance, By } from '../../tasks/task.js';
+import type { EventRow } from './rows.js';
+
+export interface EventFacts {
+  taskId: string | null;
+  type: string;
+  from?: TaskStatus | null;
+  to?: TaskStatus | null;
+  assurance?: Assurance | null;
+  data?: JsonObject;
+}
+
+export interface EventWriter {
+  /** Writes one event inside the move's transaction and answers its time, which is never before the newest event's. */
+  write(facts: EventFacts, by: By): number;
+  /** The time at which a move happens now. */
+  time(): number;
+}
+
+/** What the hash of an event covers: all that an auditor reads, and the hash of the event before. */
+export const eventHash = (event: Omit<EventRow, 'seq' | 'hash'>, previous: string): string =>
+  sha256Hex(canonicalize({ ...event, previous }) ?? '');
+
+export function createEventWriter(db: Database, clock: Clock): EventWriter {
+  const newest = db.prepare<[], { at: number }>('SELECT at FROM events ORDER BY seq DESC LIMIT 1');
+  const previous = db.prepare<[string | null], { hash: string }>(
+    'SELECT hash FROM events WHERE task_id IS ? ORDER BY seq DESC LIMIT 1',
+  );
+  const insert = db.prepare(
+    `INSERT INTO events (task_id, type, from_status, to_status, actor_id, principal, channel, key_id, assurance, data, at, hash)
+     VALUES (@task_id, @type, @from_status, @to_status, @actor_id, @principal, @channel, @key_id, @assurance, @data, @at, @hash)`,
+  );
+  const time = () => Math.max(clock.now(), newest.get()?.at ?? 0);
+  return {
+    time,
+    write({ taskId, type, from = null, to = null, assurance = null, data = {} }, by) {
+      const event = {
+        task_id: taskId,
+        type,
+        from_status: from,
+        to_status: to,
+        actor_id: by.actorId,
+        principal: by.principal,
+        channel: by.channel,
+        key_id: by.keyId,
+        assurance,
+        data: JSON.stringify(data),
+        at: time(),
+      };
+      insert.run({ ...event, hash: eventHash(event, previous.get(taskId)?.hash ?? '') });
+      return event.at;
+    },
+  };
+}

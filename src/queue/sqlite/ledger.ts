@@ -1,0 +1,120 @@
+// Events, living processes, kept texts, and the home's own facts.
+import { randomBytes } from 'node:crypto';
+import { fromCursor, toCursor } from '../cursor.js';
+import type { LedgerStore } from '../store.js';
+import type { Context } from './context.js';
+import {
+  type AnnealColumns,
+  type EventRow,
+  type FailureColumns,
+  type ProcessColumns,
+  toAnneal,
+  toEvent,
+  toFailure,
+  toProcess,
+} from './rows.js';
+
+const annealRows = `SELECT f.*, a.rowid AS anneal_seq, a.aid AS anneal_aid, a.status AS anneal_status, a.opened_at, a.closed_at
+  FROM anneal_tasks AS a JOIN failures AS f ON f.id = a.failure_id`;
+
+export function createLedgerStore({ db, write, events }: Context): LedgerStore {
+  const allEvents = db.prepare<[number, number], EventRow>('SELECT * FROM events WHERE seq > ? ORDER BY seq LIMIT ?');
+  const eventsOf = db.prepare<[string | null, number, number], EventRow>(
+    'SELECT * FROM events WHERE task_id IS ? AND seq > ? ORDER BY seq LIMIT ?',
+  );
+  const newest = db.prepare<[], { seq: number | null }>('SELECT max(seq) AS seq FROM events');
+  const join = db.prepare(
+    `INSERT INTO processes (id, kind, host, pid, pid_start, address, worker, version, started_at, beat_at)
+     VALUES (@id, @kind, @host, @pid, @pidStart, @address, @worker, @version, @at, @at)`,
+  );
+  const beat = db.prepare('UPDATE processes SET beat = beat + 1, beat_at = ?, worker = ? WHERE id = ?');
+  const leave = db.prepare('DELETE FROM processes WHERE id = ?');
+  const processes = db.prepare<[], ProcessColumns>('SELECT * FROM processes ORDER BY started_at, id');
+  const anneal = db.prepare<[string], AnnealColumns>(`${annealRows} WHERE a.aid = ?`);
+  const alike = db.prepare<[string, number], FailureColumns>(
+    'SELECT * FROM failures WHERE fingerprint = ? ORDER BY id DESC LIMIT ?',
+  );
+  const lastFailure = db.prepare<[string], FailureColumns>(
+    'SELECT * FROM failures WHERE task_id = ? ORDER BY id DESC LIMIT 1',
+  );
+  const keep = db.prepare(
+    'INSERT OR IGNORE INTO contents (sha256, kind, text, kept_at) VALUES (@sha256, @kind, @text, @at)',
+  );
+  const kept = db.prepare('SELECT 1 FROM contents WHERE sha256 = ?');
+  const content = db.prepare<[string], { text: string }>('SELECT text FROM contents WHERE sha256 = ?');
+  const seen = db.prepare('SELECT 1 FROM directives WHERE id = ? AND sha256 = ?');
+  const note = db.prepare(
+    'INSERT OR IGNORE INTO directives (sha256, id, version, title, task_type, first_seen_at) VALUES (@sha256, @id, @version, @title, @taskType, @at)',
+  );
+  const fact = db.prepare<[string], { value: string }>('SELECT value FROM facts WHERE name = ?');
+  const addFact = db.prepare('INSERT OR IGNORE INTO facts (name, value) VALUES (?, ?)');
+  const changeFact = db.prepare('UPDATE facts SET value = ? WHERE name = ? AND value = ?');
+
+  const setFact = (name: string, value: string, expected?: string) =>
+    write(true, () => {
+      if (expected === undefined) addFact.run(name, value);
+      else changeFact.run(value, name, expected);
+      return (fact.get(name) as { value: string }).value;
+    });
+
+  return {
+    record: (event, by) => write(true, () => void events.write(event, by)),
+    events: async ({ taskId, after = 0, limit }) =>
+      (taskId === undefined ? allEvents.all(after, limit) : eventsOf.all(taskId, after, limit)).map(toEvent),
+    changes: async (afterSeq, limit) => allEvents.all(afterSeq, limit).map(toEvent),
+    newestSeq: async () => newest.get()?.seq ?? 0,
+
+    join: (process) => write(false, () => void join.run({ ...process, at: events.time() })),
+    beat: (processId, worker) => write(false, () => void beat.run(events.time(), worker, processId)),
+    leave: (processId) => write(false, () => void leave.run(processId)),
+    processes: async () => processes.all().map(toProcess),
+
+    async anneals({ status, taskId, limit, cursor }) {
+      const before = fromCursor(cursor);
+      const conditions = [
+        ...(status === undefined ? [] : ['a.status = @status']),
+        ...(taskId === undefined ? [] : ['a.task_id = @taskId']),
+        ...(before === null ? [] : ['a.rowid < @before']),
+      ];
+      const where = conditions.length === 0 ? '' : `WHERE ${conditions.join(' AND ')}`;
+      const given = Object.fromEntries(Object.entries({ status, taskId, before }).filter(([, value]) => value != null));
+      const rows = db
+        .prepare<[object], AnnealColumns & { anneal_seq: number }>(
+          `${annealRows} ${where} ORDER BY a.rowid DESC LIMIT @limit`,
+        )
+        .all({ ...given, limit: limit + 1 });
+      const page = rows.slice(0, limit);
+      const last = page.at(-1);
+      return {
+        anneals: page.map(toAnneal),
+        nextCursor: rows.length > limit && last !== undefined ? toCursor(last.anneal_seq) : null,
+      };
+    },
+    async anneal(aid) {
+      const row = anneal.get(aid);
+      return row === undefined ? null : toAnneal(row);
+    },
+    failuresLike: async (fingerprint, limit) => alike.all(fingerprint, limit).map(toFailure),
+    async lastFailure(taskId) {
+      const row = lastFailure.get(taskId);
+      return row === undefined ? null : toFailure(row);
+    },
+
+    async keep(contents) {
+      const missing = contents.filter(({ sha256 }) => kept.get(sha256) === undefined);
+      if (missing.length === 0) return;
+      await write(true, () => {
+        for (const item of missing) keep.run({ ...item, at: events.time() });
+      });
+    },
+    content: async (sha256) => content.get(sha256)?.text ?? null,
+    async noteDirective(revision) {
+      if (seen.get(revision.id, revision.sha256) !== undefined) return;
+      await write(true, () => void note.run({ ...revision, at: events.time() }));
+    },
+
+    homeId: async () => fact.get('home_id')?.value ?? setFact('home_id', randomBytes(12).toString('hex')),
+    fact: async (name) => fact.get(name)?.value ?? null,
+    setFact,
+  };
+}

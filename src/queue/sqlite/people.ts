@@ -1,0 +1,71 @@
+// Acks, trust and one-use nonces.
+import type { JsonObject } from '../../tasks/outcome.js';
+import type { PeopleStore, TrustItem, TrustKind } from '../store.js';
+import type { Context } from './context.js';
+import { type AckRow, toAck } from './rows.js';
+
+interface TrustRow {
+  kind: TrustKind;
+  name: string;
+  sha256: string;
+  script_sha256: string | null;
+}
+
+const toTrustItem = (row: TrustRow): TrustItem => ({
+  kind: row.kind,
+  id: row.name,
+  sha256: row.sha256,
+  scriptSha256: row.script_sha256,
+});
+
+export function createPeopleStore({ db, write, events }: Context): PeopleStore {
+  const ack = db.prepare<[string], AckRow>('SELECT * FROM acks WHERE id = ?');
+  const acks = db.prepare<[string], AckRow>('SELECT * FROM acks WHERE task_id = ? ORDER BY issued_at, rowid');
+  const trusted = db.prepare(
+    'SELECT 1 FROM trust WHERE kind = @kind AND name = @id AND sha256 = @sha256 AND script_sha256 IS @scriptSha256',
+  );
+  const lastTrusted = db.prepare<[string, string], TrustRow>(
+    'SELECT * FROM trust WHERE kind = ? AND name = ? ORDER BY id DESC LIMIT 1',
+  );
+  const trust = db.prepare(
+    'INSERT INTO trust (kind, name, sha256, script_sha256, actor_id, at) VALUES (@kind, @id, @sha256, @scriptSha256, @actorId, @at)',
+  );
+  const mint = db.prepare('INSERT INTO nonces (id, purpose, data, expires_at) VALUES (?, ?, ?, ?)');
+  const forget = db.prepare('DELETE FROM nonces WHERE expires_at <= ?');
+  const consume = db.prepare<[string, string], { data: string; expires_at: number }>(
+    'DELETE FROM nonces WHERE id = ? AND purpose = ? RETURNING data, expires_at',
+  );
+
+  return {
+    async ack(ackId) {
+      const row = ack.get(ackId);
+      return row === undefined ? null : toAck(row);
+    },
+    acks: async (taskId) => acks.all(taskId).map(toAck),
+    isTrusted: async (item) => trusted.get(item) !== undefined,
+    async lastTrusted(kind, id) {
+      const row = lastTrusted.get(kind, id);
+      return row === undefined ? null : toTrustItem(row);
+    },
+    trust: (items, by) =>
+      write(true, () => {
+        for (const item of items) {
+          if (trusted.get(item) !== undefined) continue;
+          const data = { kind: item.kind, id: item.id, sha256: item.sha256, script_sha256: item.scriptSha256 };
+          const at = events.write({ taskId: null, type: 'trusted', data }, by);
+          trust.run({ ...item, actorId: by.actorId, at });
+        }
+      }),
+    mintNonce: ({ id, purpose, data, expiresAt }) =>
+      write(true, () => {
+        forget.run(events.time());
+        mint.run(id, purpose, JSON.stringify(data), expiresAt);
+      }),
+    consumeNonce: (id, purpose) =>
+      write(true, () => {
+        const row = consume.get(id, purpose);
+        if (row === undefined || row.expires_at <= events.time()) return null;
+        return { id, purpose, data: JSON.parse(row.data) as JsonObject, expiresAt: row.expires_at };
+      }),
+  };
+}

@@ -1,0 +1,257 @@
+// A task in a worker's hands: leased, begun, kept alive, settled once.
+import type { JsonObject } from '../../tasks/outcome.js';
+import { retryCoverMs } from '../../tasks/retry.js';
+import { bySystem, newRunId } from '../../tasks/task.js';
+import { schemaVersion, versionOf } from '../migrate.js';
+import type { Settlement, TaskStore } from '../store.js';
+import type { Context } from './context.js';
+import { withoutLease } from './move.js';
+import { type AckRow, type RunColumns, type TaskRow, toAck, toRun, toTask } from './rows.js';
+import { ackValues, insertAck, insertInto } from './tasks.js';
+
+type Half = Pick<
+  TaskStore,
+  | 'claim'
+  | 'release'
+  | 'begin'
+  | 'spawned'
+  | 'heartbeat'
+  | 'settle'
+  | 'leases'
+  | 'seize'
+  | 'run'
+  | 'runs'
+  | 'lastSuccess'
+  | 'nextDueAt'
+>;
+
+const runColumns = [
+  'id',
+  'task_id',
+  'started_at',
+  'ack_id',
+  'attempt',
+  'process_id',
+  'host',
+  'directive_id',
+  'directive_sha256',
+  'script_sha256',
+  'payload_sha256',
+  'payload_json',
+  'secret_paths',
+];
+
+/** The most urgent due task whose type is below its limit; `+run_after` keeps the planner on the index in claim order. */
+export const claimStatement = `
+UPDATE tasks SET run_id = @run_id, lease_process = @process_id, lease_ms = @lease_ms, lease_beat = lease_beat + 1
+WHERE seq = (
+  SELECT t.seq FROM tasks AS t INDEXED BY tasks_to_claim
+  WHERE t.status = 'queued' AND t.run_id IS NULL
+    AND (t.run_after IS NULL OR t.run_after <= @now)
+    AND (t.concurrency = 0 OR (SELECT count(*) FROM tasks AS r WHERE r.run_id IS NOT NULL AND r.task_type = t.task_type) < t.concurrency)
+    AND NOT EXISTS (SELECT 1 FROM facts WHERE name = 'paused')
+  ORDER BY t.priority DESC, t.seq LIMIT 1
+)
+RETURNING *`;
+
+export function createRunMoves({ db, write, events, mover, failures }: Context): Half {
+  const claim = db.prepare<[object], TaskRow>(claimStatement);
+  const release = db.prepare(
+    "UPDATE tasks SET run_id = NULL, lease_process = NULL, lease_ms = NULL WHERE run_id = ? AND status = 'queued'",
+  );
+  const ackById = db.prepare<[string], AckRow>('SELECT * FROM acks WHERE id = ?');
+  const addAck = db.prepare(insertAck);
+  const markFirstStart = db.prepare('UPDATE acks SET first_started_at = ? WHERE id = ? AND first_started_at IS NULL');
+  const insertRun = db.prepare(insertInto('runs', runColumns));
+  const runById = db.prepare<[string], RunColumns>('SELECT * FROM runs WHERE id = ?');
+  const runsOf = db.prepare<[string], RunColumns>('SELECT * FROM runs WHERE task_id = ? ORDER BY started_at, rowid');
+  const noteProcess = db.prepare(
+    'UPDATE runs SET pid = @pid, pid_start = @pid_start WHERE id = @run_id AND finished_at IS NULL',
+  );
+  const beat = db.prepare<[string, string], { cancel_requested_at: number | null }>(
+    'UPDATE tasks SET lease_beat = lease_beat + 1 WHERE run_id = ? AND lease_process = ? RETURNING cancel_requested_at',
+  );
+  const finishRun = db.prepare(
+    'UPDATE runs SET outcome = @outcome, finished_at = @at, exit_code = @exit_code, signal = @signal WHERE id = @run_id',
+  );
+  const spend = db.prepare('UPDATE acks SET spent_at = ? WHERE id = ? AND spent_at IS NULL');
+  const leased = db.prepare<[], TaskRow>('SELECT * FROM tasks WHERE run_id IS NOT NULL');
+  const seize = db.prepare(
+    'UPDATE tasks SET lease_process = @process_id, lease_ms = @lease_ms, lease_beat = lease_beat + 1 WHERE run_id = @run_id AND lease_beat = @beat',
+  );
+  const lastSuccess = db.prepare<[string], RunColumns>(
+    "SELECT * FROM runs WHERE directive_id = ? AND outcome = 'succeeded' ORDER BY finished_at DESC LIMIT 1",
+  );
+  const nextDue = db.prepare<[number], { at: number | null }>(
+    "SELECT min(run_after) AS at FROM tasks WHERE status = 'queued' AND run_id IS NULL AND run_after IS NOT NULL AND run_after > ?",
+  );
+
+  const holds = (ack: AckRow, at: number): boolean => {
+    if (ack.revoked_at !== null || ack.spent_at !== null) return false;
+    return ack.first_started_at === null ? at < ack.expires_at : at < ack.first_started_at + retryCoverMs;
+  };
+
+  const settleColumns = ({ verdict, outcome, result, aid, fixUsed }: Settlement, row: TaskRow, at: number) => ({
+    ...withoutLease,
+    status_reason: verdict.reason,
+    outcome,
+    result: result === undefined ? null : JSON.stringify(result),
+    run_after: verdict.runAfter,
+    aid: aid ?? row.aid,
+    fix_used: fixUsed ? 1 : row.fix_used,
+    finished_at: verdict.move === 'retry_scheduled' ? null : at,
+  });
+
+  const targets = {
+    succeeded: 'succeeded',
+    retry_scheduled: 'queued',
+    failed: 'failed',
+    anneal_opened: 'needs_anneal',
+    cancelled: 'cancelled',
+  } as const;
+
+  return {
+    claim: ({ processId, leaseMs }) =>
+      write(false, () => {
+        // An older program beside a migrated database must not touch what it does not understand.
+        if (versionOf(db) !== schemaVersion) return null;
+        const row = claim.get({ run_id: newRunId(), process_id: processId, lease_ms: leaseMs, now: events.time() });
+        if (row === undefined) return null;
+        const ack = row.ack_id === null ? undefined : ackById.get(row.ack_id);
+        return { runId: row.run_id as string, task: toTask(row), ack: ack === undefined ? null : toAck(ack) };
+      }),
+
+    release: (runId) => write(false, () => void release.run(runId)),
+
+    begin: (runId, { host, ack: given }) =>
+      write(true, () => {
+        const row = mover.rowOfRun(runId);
+        if (row === undefined) return null;
+        const at = events.time();
+        const ackId = row.ack_id ?? given?.id;
+        if (ackId === undefined) return null;
+        const known = ackById.get(ackId);
+        if (known === undefined && (given === null || row.require_ack === 1)) return null;
+        if (known !== undefined && !holds(known, at)) return null;
+        const first = known?.first_started_at ?? at;
+        const moved = mover.move(row, {
+          move: 'started',
+          to: 'running',
+          by: bySystem,
+          assurance: known?.assurance ?? given?.assurance ?? null,
+          set: {
+            attempts: row.attempts + 1,
+            ack_id: ackId,
+            assurance: known?.assurance ?? given?.assurance ?? null,
+            started_at: row.started_at ?? at,
+            finished_at: null,
+            status_reason: null,
+            outcome: null,
+            result: null,
+            progress: null,
+            progress_text: null,
+          },
+          data: { run_id: runId, attempt: row.attempts + 1, ack_id: ackId },
+        });
+        if (moved === null) return null;
+        if (known === undefined && given !== null) addAck.run(ackValues(given, first));
+        else markFirstStart.run(at, ackId);
+        insertRun.run({
+          id: runId,
+          task_id: row.id,
+          started_at: at,
+          ack_id: ackId,
+          attempt: moved.attempts,
+          process_id: row.lease_process,
+          host,
+          directive_id: row.directive_id,
+          directive_sha256: row.directive_sha256,
+          script_sha256: row.script_sha256,
+          payload_sha256: row.payload_sha256,
+          payload_json: row.payload_json,
+          secret_paths: row.secret_paths,
+        });
+        return {
+          task: toTask(moved),
+          ack: toAck(ackById.get(ackId) as AckRow),
+          run: toRun(runById.get(runId) as RunColumns),
+        };
+      }),
+
+    spawned: (runId, pid, pidStart) =>
+      write(
+        false,
+        () =>
+          mover.rowOfRun(runId) !== undefined &&
+          noteProcess.run({ run_id: runId, pid, pid_start: pidStart }).changes === 1,
+      ),
+
+    heartbeat: (processId, runIds) =>
+      write(false, () => {
+        const beats = runIds.map((runId) => ({ runId, row: beat.get(runId, processId) }));
+        return {
+          lost: beats.filter(({ row }) => row === undefined).map(({ runId }) => runId),
+          cancelled: beats.filter(({ row }) => row?.cancel_requested_at != null).map(({ runId }) => runId),
+        };
+      }),
+
+    settle: (settlement) =>
+      write(true, () => {
+        const { runId, verdict, outcome, exitCode, signal, failure, aid, scriptChangedTo } = settlement;
+        const row = mover.rowOfRun(runId);
+        if (row === undefined) return null;
+        const at = events.time();
+        const healedBy = verdict.move === 'succeeded' ? row.aid : null;
+        const moved = mover.move(row, {
+          move: verdict.move,
+          to: targets[verdict.move],
+          by: bySystem,
+          set: settleColumns(settlement, row, at),
+          data: {
+            run_id: runId,
+            outcome,
+            exit_code: exitCode,
+            ...(verdict.runAfter === null ? {} : { run_after: verdict.runAfter }),
+            ...(aid === null ? {} : { aid }),
+            ...(healedBy === null ? {} : { healed_by: healedBy }),
+            ...(scriptChangedTo === null ? {} : { script_changed_to: scriptChangedTo }),
+          },
+        });
+        if (moved === null) return null;
+        finishRun.run({ run_id: runId, outcome, at, exit_code: exitCode, signal });
+        if (failure !== null) failures.open(row, { failure, aid, at, runId, outcome, exitCode });
+        if (verdict.move !== 'retry_scheduled' && row.ack_id !== null) spend.run(at, row.ack_id);
+        return toTask(moved);
+      }),
+
+    leases: async () =>
+      leased.all().map((row) => {
+        const run = runById.get(row.run_id as string);
+        return {
+          runId: row.run_id as string,
+          taskId: row.id,
+          processId: row.lease_process as string,
+          leaseMs: row.lease_ms as number,
+          beat: row.lease_beat,
+          run: run === undefined ? null : toRun(run),
+        };
+      }),
+
+    seize: (runId, beatSeen, { processId, leaseMs }) =>
+      write(
+        true,
+        () => seize.run({ run_id: runId, beat: beatSeen, process_id: processId, lease_ms: leaseMs }).changes === 1,
+      ),
+
+    run: async (runId) => {
+      const row = runById.get(runId);
+      return row === undefined ? null : toRun(row);
+    },
+    runs: async (taskId) => runsOf.all(taskId).map(toRun),
+    async lastSuccess(directiveId) {
+      const row = lastSuccess.get(directiveId);
+      return row === undefined ? null : { run: toRun(row), payload: JSON.parse(row.payload_json) as JsonObject };
+    },
+    nextDueAt: async () => nextDue.get(events.time())?.at ?? null,
+  };
+}
