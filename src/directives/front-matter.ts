@@ -1,0 +1,150 @@
+// The front matter of a directive: one schema with every default, and the reason for every refusal.
+import { parseDocument } from 'yaml';
+import { z } from 'zod';
+import type { JsonObject } from '../tasks/outcome.js';
+import { assurances, projectIdSchema, taskTypeSchema } from '../tasks/task.js';
+import type { FrontMatter } from './index.js';
+import { assertPayloadSchema } from './payload-schema.js';
+
+const units: Record<string, number> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
+const maxAckTtlMs = 15 * 60_000;
+
+const duration = (most: number, mostText: string) =>
+  z
+    .string()
+    .regex(/^\d+(ms|s|m|h)$/, 'must be a duration such as 500ms, 30s, 15m or 2h')
+    .transform((text) => Number.parseInt(text, 10) * (units[text.replace(/\d+/, '')] ?? 0))
+    .refine((ms) => ms > 0 && ms <= most, `must be more than 0 and at most ${mostText}`);
+
+const fileName = z
+  .string()
+  .min(1)
+  .max(255)
+  .refine(
+    (name) => !name.startsWith('/') && !name.includes('\\') && !name.split('/').includes('..'),
+    'must name a file inside execution/',
+  );
+
+/** Names that would hand a script the dispatcher's own keys, or let a setting decide what code it loads. */
+const forbiddenName =
+  /^(MCP_|DOE_|LD_|DYLD_|PYTHON|NODE_OPTIONS$|NODE_PATH$|BASH_ENV$|ENV$|PATH$|HOME$|SHELLOPTS$|IFS$|(.*_)?(DATABASE|POSTGRES|PG)(_?URL)$)/i;
+
+const settingName = z
+  .string()
+  .regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'must be the name of a setting')
+  .refine(
+    (name) => !forbiddenName.test(name),
+    'is a name that no script may be given: MCP_*, DOE_*, database URLs and loader variables are the dispatcher’s own',
+  );
+
+const integrationName = z.string().regex(/^[a-z][a-z0-9-]*$/, 'must be the name of an integration, in lower case');
+
+export const frontMatterSchema = z.strictObject({
+  id: z
+    .string()
+    .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/, 'must be letters, digits, ".", "_" and "-"')
+    .optional(),
+  task_type: taskTypeSchema.optional(),
+  project_id: projectIdSchema.default('*'),
+  title: z.string().min(1).max(200).optional(),
+  version: z.int().min(0).default(1),
+  owner: z.string().max(200).nullable().default(null),
+  script: fileName.nullable().default(null),
+  fix_script: fileName.nullable().default(null),
+  require_ack: z.boolean().default(true),
+  ack: z.enum(assurances).default('client'),
+  ack_ttl: duration(maxAckTtlMs, '15m').default(maxAckTtlMs),
+  questions: z.array(z.string().min(1).max(500)).max(20).default([]),
+  auto_anneal: z.boolean().default(true),
+  includes: z.array(fileName).max(100).default(['**/*']),
+  retry: z
+    .strictObject({
+      count: z.int().min(0).max(100).default(0),
+      backoff_ms: z.int().min(0).max(300_000).default(5000),
+      on_interrupt: z.boolean().default(false),
+    })
+    .prefault({}),
+  timeout: duration(24 * 3_600_000, '24h').default(5 * 60_000),
+  concurrency: z.int().min(0).max(1000).default(0),
+  payload: z.record(z.string(), z.unknown()).nullable().default(null),
+  secrets: z.array(settingName).max(50).default([]),
+  integrations: z.array(integrationName).max(20).default([]),
+  env: z.array(settingName).max(50).default([]),
+});
+
+export type FrontMatterResult = { ok: true; frontMatter: FrontMatter } | { ok: false; error: string };
+
+/** Parses the YAML between the fences. `id` is the file's name without `.md`; `firstHeading` stands in for a title. */
+export function parseFrontMatter(
+  yaml: string,
+  { id, firstHeading }: { id: string; firstHeading: string | null },
+): FrontMatterResult {
+  const document = parseDocument(yaml, {
+    uniqueKeys: true,
+    schema: 'core',
+    merge: false,
+    prettyErrors: true,
+    customTags: [],
+  });
+  const fault = document.errors[0] ?? document.warnings[0];
+  if (fault !== undefined)
+    return { ok: false, error: `The front matter is not valid YAML: ${fault.message.split('\n')[0]}` };
+  let value: unknown;
+  try {
+    value = document.toJS({ maxAliasCount: 50 });
+  } catch (error) {
+    return { ok: false, error: `The front matter is not valid YAML: ${(error as Error).message}` };
+  }
+  if (value === null || typeof value !== 'object' || Array.isArray(value))
+    return { ok: false, error: 'The front matter must be a YAML mapping, such as `title: …`.' };
+  const known = Object.fromEntries(Object.entries(value).filter(([key]) => !key.startsWith('x-')));
+  const parsed = frontMatterSchema.safeParse(known);
+  if (!parsed.success) return { ok: false, error: describe(parsed.error) };
+  const schemaFault = parsed.data.payload === null ? null : assertPayloadSchema(parsed.data.payload as JsonObject);
+  if (schemaFault !== null) return { ok: false, error: `payload: ${schemaFault}` };
+  return { ok: true, frontMatter: toFrontMatter(parsed.data, id, firstHeading) };
+}
+
+const describe = (error: z.ZodError): string =>
+  error.issues
+    .map((issue) => {
+      if (issue.code === 'unrecognized_keys')
+        return `unknown key ${issue.keys.join(', ')} (allowed are ${Object.keys(frontMatterSchema.shape).join(', ')} and x-…)`;
+      return `${issue.path.join('.')}: ${issue.message}`;
+    })
+    .join('; ');
+
+function toFrontMatter(
+  data: z.output<typeof frontMatterSchema>,
+  fileId: string,
+  firstHeading: string | null,
+): FrontMatter {
+  const id = data.id ?? fileId;
+  return {
+    id,
+    taskType: data.task_type ?? id,
+    projectId: data.project_id,
+    title: data.title ?? firstHeading ?? id,
+    version: data.version,
+    owner: data.owner,
+    script: data.script,
+    fixScript: data.fix_script,
+    requireAck: data.require_ack,
+    ack: data.ack,
+    ackTtlMs: data.ack_ttl,
+    questions: data.questions,
+    autoAnneal: data.auto_anneal,
+    includes: data.includes,
+    retry: { count: data.retry.count, backoffMs: data.retry.backoff_ms, onInterrupt: data.retry.on_interrupt },
+    timeoutMs: data.timeout,
+    concurrency: data.concurrency,
+    payload: data.payload as JsonObject | null,
+    secrets: data.secrets,
+    integrations: data.integrations,
+    env: data.env,
+  };
+}
+
+/** JSON Schema (2020-12) of the front matter, for editors. */
+export const frontMatterJsonSchema = (): JsonObject =>
+  z.toJSONSchema(frontMatterSchema, { io: 'input', unrepresentable: 'any' }) as unknown as JsonObject;

@@ -1,0 +1,101 @@
+// Checks payloads against a directive's JSON Schema 2020-12, and finds which values are paths and which are secrets.
+import { Ajv2020, type ErrorObject, type ValidateFunction } from 'ajv/dist/2020.js';
+import { DispatcherError } from '../errors.js';
+import type { JsonObject } from '../tasks/outcome.js';
+
+/** What the schema says about the values of one payload, by JSON Pointer. */
+export interface Marked {
+  paths: string[];
+  secrets: string[];
+}
+
+const ajv = new Ajv2020({
+  allErrors: true,
+  strict: true,
+  strictTypes: false,
+  strictRequired: false,
+  allowUnionTypes: true,
+  passContext: true,
+  validateFormats: false,
+  logger: false,
+});
+
+for (const [keyword, list] of [
+  ['x-doe-path', 'paths'],
+  ['x-doe-secret', 'secrets'],
+] as const) {
+  ajv.addKeyword({
+    keyword,
+    schemaType: 'boolean',
+    errors: false,
+    validate(
+      this: Marked | undefined,
+      wanted: boolean,
+      _data: unknown,
+      _schema: unknown,
+      context: { instancePath: string } | undefined,
+    ): boolean {
+      if (wanted && this !== undefined && context !== undefined) this[list].push(context.instancePath);
+      return true;
+    },
+  });
+}
+// Keys of other tools are welcome under x-, as in the front matter.
+ajv.addVocabulary(['x-doe-widget', 'x-doe-note']);
+
+const compiled = new Map<string, ValidateFunction>();
+const remembered = 200;
+
+function compile(schema: JsonObject): ValidateFunction {
+  const key = JSON.stringify(schema);
+  const known = compiled.get(key);
+  if (known !== undefined) return known;
+  // Ajv keeps what it compiled by $id: two directives may use the same one.
+  const { $id: _id, ...anonymous } = schema;
+  const validate = ajv.compile(anonymous);
+  if (compiled.size >= remembered) compiled.clear();
+  compiled.set(key, validate);
+  return validate;
+}
+
+/** What is wrong with a schema, as one sentence; null where it can be used. */
+export function assertPayloadSchema(schema: JsonObject): string | null {
+  if (schema.type !== undefined && schema.type !== 'object') return 'the schema must be of `type: object`';
+  try {
+    compile(schema);
+    return null;
+  } catch (error) {
+    return `the JSON Schema cannot be used: ${(error as Error).message}`;
+  }
+}
+
+/**
+ * @throws DispatcherError `invalid_payload`, naming every fault by its JSON Pointer
+ */
+export function checkPayload(schema: JsonObject, payload: JsonObject): Marked {
+  const marked: Marked = { paths: [], secrets: [] };
+  const validate = compile(schema);
+  if (!validate.call(marked, payload)) throw invalidPayload(validate.errors ?? []);
+  return { paths: [...new Set(marked.paths)], secrets: [...new Set(marked.secrets)] };
+}
+
+function invalidPayload(errors: ErrorObject[]): DispatcherError {
+  const faults = errors.map((error) => ({ path: error.instancePath || '/', message: sentence(error) }));
+  return new DispatcherError(
+    'invalid_payload',
+    `The payload does not fit the directive: ${faults.map(({ path, message }) => `${path} ${message}`).join('; ')}.`,
+    {
+      hint: 'Read the directive (read_directive) for the schema of its payload.',
+      details: { faults },
+    },
+  );
+}
+
+function sentence({ keyword, message, params }: ErrorObject): string {
+  if (keyword === 'additionalProperties')
+    return `must not have the property ${JSON.stringify(params.additionalProperty)}`;
+  if (keyword === 'enum')
+    return `must be one of ${(params.allowedValues as unknown[]).map((value) => JSON.stringify(value)).join(', ')}`;
+  if (keyword === 'const') return `must be ${JSON.stringify(params.allowedValue)}`;
+  return message ?? `fails ${keyword}`;
+}

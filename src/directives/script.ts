@@ -1,0 +1,86 @@
+// A directive's script, and the digest over all that it can load: what an ack covers besides directive and payload.
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { DispatcherError } from '../errors.js';
+import { containedPath } from './contain.js';
+import { digestOf, fileSha256, treeDigests } from './digest.js';
+import type { Script, TaskDirective } from './index.js';
+
+const defaultEndings = ['.py', '.mjs', '.js', '.sh'] as const;
+const neverCovered = ['**/__pycache__/**', '**/node_modules/**'];
+
+export interface ScriptDigest {
+  sha256: string;
+  script: Script;
+  fixScript: Script | null;
+}
+
+/** @throws DispatcherError `script_missing`, `too_much_covered` */
+export async function digestScript(home: string, { id, frontMatter }: TaskDirective): Promise<ScriptDigest> {
+  const execution = join(home, 'execution');
+  const script =
+    frontMatter.script === null
+      ? await defaultScript(execution, id, frontMatter.taskType)
+      : await namedScript(execution, id, frontMatter.script);
+  const fixScript = frontMatter.fixScript === null ? null : await namedScript(execution, id, frontMatter.fixScript);
+  const covered = await treeDigests(execution, {
+    patterns: frontMatter.includes,
+    ignore: neverCovered,
+    hint: `Narrow \`includes\` in the directive ${id} to the files that its script loads.`,
+  });
+  const sha256 = digestOf({
+    ...Object.fromEntries(Object.entries(covered).map(([name, digest]) => [`file:${name}`, digest])),
+    [`script:${script.name}`]: await fileSha256(script.path),
+    [`fix_script:${fixScript?.name ?? ''}`]: fixScript === null ? null : await fileSha256(fixScript.path),
+  });
+  return { sha256, script, fixScript };
+}
+
+async function namedScript(execution: string, directive: string, name: string): Promise<Script> {
+  const found = await containedPath(execution, name).catch(missingFolder);
+  if (found === 'outside')
+    throw new DispatcherError(
+      'script_missing',
+      `The script ${name} of the directive ${directive} leads out of execution/.`,
+      { hint: 'Put the script itself into execution/.' },
+    );
+  if (found === 'missing')
+    throw new DispatcherError(
+      'script_missing',
+      `The script ${name} of the directive ${directive} is not in execution/.`,
+      { hint: `Write execution/${name}, or correct \`script\`.` },
+    );
+  return { name, path: found.path, text: await readText(found.path, name) };
+}
+
+async function defaultScript(execution: string, directive: string, taskType: string): Promise<Script> {
+  const stem = taskType.replaceAll('-', '_');
+  for (const ending of defaultEndings) {
+    const found = await containedPath(execution, stem + ending).catch(missingFolder);
+    if (typeof found === 'object')
+      return { name: stem + ending, path: found.path, text: await readText(found.path, stem + ending) };
+  }
+  throw new DispatcherError(
+    'script_missing',
+    `The directive ${directive} names no script, and execution/ has no ${stem} with ${defaultEndings.join(', ')}.`,
+    {
+      hint: `Write execution/${stem}.py, or name another script with \`script\`.`,
+    },
+  );
+}
+
+async function readText(path: string, name: string): Promise<string> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (cause) {
+    throw new DispatcherError('script_missing', `The script ${name} cannot be read: ${(cause as Error).message}.`, {
+      hint: 'It must be a readable file.',
+      cause,
+    });
+  }
+}
+
+function missingFolder(error: NodeJS.ErrnoException): 'missing' {
+  if (error.code === 'ENOENT') return 'missing';
+  throw error;
+}

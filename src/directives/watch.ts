@@ -1,0 +1,39 @@
+// News from the disk, sooner than the next use would bring it. Decides nothing.
+import { join } from 'node:path';
+import type { FSWatcher } from 'chokidar';
+import type { Log } from '../log.js';
+
+export interface DiskWatch {
+  watch(listener: () => void): () => void;
+  close(): Promise<void>;
+}
+
+/** Watches directives/ and execution/ while somebody listens; chokidar is loaded on the first listener. */
+export function createDiskWatch(home: string, log: Log): DiskWatch {
+  const listeners = new Set<() => void>();
+  let watcher: Promise<FSWatcher> | undefined;
+  const start = async () => {
+    const { watch } = await import('chokidar');
+    const folders = ['directives', 'execution'].map((folder) => join(home, folder));
+    return watch(folders, {
+      ignoreInitial: true,
+      ignored: /(^|\/)(\.|node_modules|__pycache__)[^/]*$/,
+      followSymlinks: false,
+    })
+      .on('all', () => {
+        for (const listener of [...listeners]) listener();
+      })
+      .on('error', (error) => log.warn('directives.watch_failed', { error }));
+  };
+  return {
+    watch(listener) {
+      listeners.add(listener);
+      watcher ??= start();
+      return () => listeners.delete(listener);
+    },
+    async close() {
+      listeners.clear();
+      await (await watcher)?.close();
+    },
+  };
+}
