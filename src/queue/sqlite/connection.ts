@@ -38,6 +38,9 @@ export function openConnection(path: string): Connection {
   let dataVersion = 0;
   let poll: NodeJS.Timeout | undefined;
 
+  const totalChanges = db.prepare<[], { changes: number }>('SELECT total_changes() AS changes');
+  const changesSoFar = () => totalChanges.get()?.changes;
+
   const announce = () => {
     for (const listener of [...listeners]) listener();
   };
@@ -67,8 +70,10 @@ export function openConnection(path: string): Connection {
     busySince = null;
     const jobs = waiting;
     waiting = [];
+    const before = changesSoFar();
     settle(db, jobs);
-    queueMicrotask(announce);
+    // A look that found nothing to do is no news: announcing it would wake the one who looked.
+    if (changesSoFar() !== before) queueMicrotask(announce);
   };
 
   const waitOrGiveUp = (error: unknown) => {

@@ -2,7 +2,7 @@
 import type { JsonObject } from '../../tasks/outcome.js';
 import { retryCoverMs } from '../../tasks/retry.js';
 import { bySystem, newRunId } from '../../tasks/task.js';
-import { schemaVersion, versionOf } from '../migrate.js';
+import { assertNotNewer, versionOf } from '../migrate.js';
 import type { Settlement, TaskStore } from '../store.js';
 import type { Context } from './context.js';
 import { withoutLease } from './move.js';
@@ -41,21 +41,23 @@ const runColumns = [
   'secret_paths',
 ];
 
-/** The most urgent due task whose type is below its limit; `+run_after` keeps the planner on the index in claim order. */
-export const claimStatement = `
-UPDATE tasks SET run_id = @run_id, lease_process = @process_id, lease_ms = @lease_ms, lease_beat = lease_beat + 1
-WHERE seq = (
+/** The most urgent due task whose type is below its limit. */
+const mostUrgent = `
   SELECT t.seq FROM tasks AS t INDEXED BY tasks_to_claim
   WHERE t.status = 'queued' AND t.run_id IS NULL
     AND (t.run_after IS NULL OR t.run_after <= @now)
     AND (t.concurrency = 0 OR (SELECT count(*) FROM tasks AS r WHERE r.run_id IS NOT NULL AND r.task_type = t.task_type) < t.concurrency)
     AND NOT EXISTS (SELECT 1 FROM facts WHERE name = 'paused')
-  ORDER BY t.priority DESC, t.seq LIMIT 1
-)
+  ORDER BY t.priority DESC, t.seq LIMIT 1`;
+
+export const claimStatement = `
+UPDATE tasks SET run_id = @run_id, lease_process = @process_id, lease_ms = @lease_ms, lease_beat = lease_beat + 1
+WHERE seq = (${mostUrgent})
 RETURNING *`;
 
 export function createRunMoves({ db, write, events, mover, failures }: Context): Half {
   const claim = db.prepare<[object], TaskRow>(claimStatement);
+  const waiting = db.prepare<[object], { seq: number }>(mostUrgent);
   const release = db.prepare(
     "UPDATE tasks SET run_id = NULL, lease_process = NULL, lease_ms = NULL WHERE run_id = ? AND status = 'queued'",
   );
@@ -111,15 +113,18 @@ export function createRunMoves({ db, write, events, mover, failures }: Context):
   } as const;
 
   return {
-    claim: ({ processId, leaseMs }) =>
-      write(false, () => {
-        // An older program beside a migrated database must not touch what it does not understand.
-        if (versionOf(db) !== schemaVersion) return null;
+    async claim({ processId, leaseMs }) {
+      // An older program beside a migrated database must not touch what it does not understand.
+      assertNotNewer(versionOf(db));
+      // A look first: an idle worker must not take the write lock from those who have something to write.
+      if (waiting.get({ now: events.time() }) === undefined) return null;
+      return write(false, () => {
         const row = claim.get({ run_id: newRunId(), process_id: processId, lease_ms: leaseMs, now: events.time() });
         if (row === undefined) return null;
         const ack = row.ack_id === null ? undefined : ackById.get(row.ack_id);
         return { runId: row.run_id as string, task: toTask(row), ack: ack === undefined ? null : toAck(ack) };
-      }),
+      });
+    },
 
     release: (runId) => write(false, () => void release.run(runId)),
 

@@ -1,0 +1,175 @@
+// Bundles on disk. The store is the truth: a bundle is written whole beside its place and moved there, and any that is missing
+// or malformed is written again from the store.
+import { lstat, mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { extname, join } from 'node:path';
+import { isoTime } from '../clock.js';
+import { DispatcherError } from '../errors.js';
+import type { Log } from '../log.js';
+import type { AnnealRow, Store } from '../queue/store.js';
+import type { Redact } from '../redact.js';
+import { createRedactor } from '../redact.js';
+import { idPattern, secretPayloadValues, type Task, visiblePayload } from '../tasks/task.js';
+import { failureContext } from './context.js';
+import type { Annealer } from './index.js';
+import { bundleReadme } from './readme.js';
+
+const mimeTypes: Record<string, string> = {
+  '.json': 'application/json',
+  '.md': 'text/markdown',
+  '.txt': 'text/plain',
+  '.py': 'text/x-python',
+  '.mjs': 'text/javascript',
+  '.js': 'text/javascript',
+  '.sh': 'application/x-sh',
+};
+const always = ['failure.json', 'directive.md', 'task_payload.json', 'log.txt', 'context.json', 'README.md'];
+const logPage = 1000;
+
+export interface AnnealerOptions {
+  home: string;
+  store: Store;
+  redact: Redact;
+  log: Log;
+}
+
+export function createAnnealer({ home, store, redact, log }: AnnealerOptions): Annealer {
+  const root = join(home, 'anneal-tasks');
+  const folderOf = (aid: string) => join(root, aid);
+
+  const requireRow = async (aid: string): Promise<AnnealRow> => {
+    const row = idPattern.test(aid.slice(0, 128)) ? await store.ledger.anneal(aid) : null;
+    if (row === null)
+      throw new DispatcherError('anneal_not_found', `There is no bundle ${aid}.`, {
+        hint: 'List them with `doe anneal list`.',
+      });
+    return row;
+  };
+
+  const open = async (aid: string) => {
+    const row = await requireRow(aid);
+    if (await isWhole(folderOf(aid))) return;
+    const task = await store.tasks.get(row.taskId);
+    if (task === null)
+      throw new DispatcherError('task_not_found', `The task ${row.taskId} of the bundle ${aid} is gone.`);
+    const files = await bundleFiles(store, task, row, redact);
+    await mkdir(root, { recursive: true });
+    const beside = await mkdtemp(join(root, '.new-'));
+    try {
+      for (const [name, text] of Object.entries(files)) await writeFile(join(beside, name), text, { mode: 0o644 });
+      await rm(folderOf(aid), { recursive: true, force: true });
+      await rename(beside, folderOf(aid));
+    } catch (error) {
+      await rm(beside, { recursive: true, force: true });
+      // Another process may have moved the same bundle there first.
+      if (!(await isWhole(folderOf(aid)))) throw error;
+    }
+    log.info('anneal.opened', { aid, task_id: task.id });
+  };
+
+  const names = async (aid: string): Promise<string[]> => {
+    await open(aid);
+    return (await readdir(folderOf(aid))).sort();
+  };
+
+  return {
+    open,
+    files: async (aid) =>
+      Promise.all(
+        (await names(aid)).map(async (name) => {
+          const { size, mtimeMs } = await lstat(join(folderOf(aid), name));
+          return {
+            name,
+            mimeType: mimeTypes[extname(name)] ?? 'text/plain',
+            bytes: size,
+            modifiedAt: Math.round(mtimeMs),
+          };
+        }),
+      ),
+    async read(aid, file) {
+      const known = await names(aid);
+      if (!known.includes(file) || !(await lstat(join(folderOf(aid), file))).isFile()) {
+        throw new DispatcherError('not_found', `The bundle ${aid} has no file ${file}.`, {
+          hint: `It has ${known.join(', ')}.`,
+        });
+      }
+      return redact(await readFile(join(folderOf(aid), file), 'utf8'));
+    },
+    async openMissing() {
+      for (let cursor: string | undefined; ; ) {
+        const page = await store.ledger.anneals({ status: 'open', limit: 200, cursor });
+        for (const { aid } of page.anneals) await open(aid);
+        if (page.nextCursor === null) return;
+        cursor = page.nextCursor;
+      }
+    },
+  };
+}
+
+/** All fixed names there, as plain files, and a script. */
+async function isWhole(folder: string): Promise<boolean> {
+  const entries = await readdir(folder, { withFileTypes: true }).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return [];
+    throw error;
+  });
+  const files = entries.filter((entry) => entry.isFile()).map(({ name }) => name);
+  return always.every((name) => files.includes(name)) && files.some((name) => name.startsWith('execution_script'));
+}
+
+async function bundleFiles(store: Store, task: Task, row: AnnealRow, redact: Redact): Promise<Record<string, string>> {
+  const { failure } = row;
+  const hidePayload = createRedactor(secretPayloadValues(task));
+  const hide = (text: string) => hidePayload(redact(text));
+  const directive = await store.ledger.content(failure.pins.directiveSha256);
+  const script = await store.ledger.content(failure.pins.scriptSha256);
+  const scriptName = `execution_script${scriptEnding(script, directive)}`;
+  const run = failure.runId === null ? null : await store.tasks.run(failure.runId);
+  const json = (value: unknown) => hide(`${JSON.stringify(value, null, 2)}\n`);
+  return {
+    'failure.json': json({
+      aid: row.aid,
+      task_id: task.id,
+      task_type: task.taskType,
+      project_id: task.projectId,
+      run_id: failure.runId,
+      outcome: failure.outcome,
+      exit_code: failure.exitCode,
+      error_type: failure.errorType,
+      classification: failure.classification,
+      fingerprint: failure.fingerprint,
+      message: failure.message,
+      attempts: failure.attempts,
+      directive_sha256: failure.pins.directiveSha256,
+      script_sha256: failure.pins.scriptSha256,
+      payload_sha256: failure.pins.payloadSha256,
+      started_at: run === null ? null : isoTime(run.startedAt),
+      failed_at: isoTime(failure.at),
+      opened_at: isoTime(row.openedAt),
+    }),
+    'directive.md': hide(directive ?? '(this revision is no longer kept)\n'),
+    [scriptName]: hide(script ?? '(this script is no longer kept)\n'),
+    'task_payload.json': json(visiblePayload(task)),
+    'log.txt': hide(await wholeLog(store, task.id)),
+    'context.json': json(await failureContext(store, task, row)),
+    'README.md': hide(bundleReadme(task, row, scriptName)),
+  };
+}
+
+/** By the script's first line where it has one; Python otherwise, as most are. */
+function scriptEnding(script: string | null, directive: string | null): string {
+  const named = /^script:\s*["']?\S*?(\.(?:py|mjs|js|sh))["']?\s*$/m.exec(directive ?? '')?.[1];
+  if (named !== undefined) return named;
+  const first = script?.split('\n', 1)[0] ?? '';
+  if (/^#!.*\b(ba)?sh\b/.test(first)) return '.sh';
+  if (/^#!.*\bnode\b/.test(first) || /^\s*import .* from ['"]/m.test(script ?? '')) return '.mjs';
+  return '.py';
+}
+
+async function wholeLog(store: Store, taskId: string): Promise<string> {
+  const lines: string[] = [];
+  for (let after = 0; ; ) {
+    const page = await store.logs.read(taskId, { after, limit: logPage });
+    lines.push(...page.map(({ at, stream, text }) => `${isoTime(at)} ${stream.padEnd(6)} ${text}\n`));
+    if (page.length < logPage) return lines.join('');
+    after = page.at(-1)?.id ?? after;
+  }
+}

@@ -1,0 +1,54 @@
+// What a repairer wants to know first: what was different when it last went well.
+import { createTwoFilesPatch } from 'diff';
+import type { AnnealRow, Store } from '../queue/store.js';
+import type { JsonObject } from '../tasks/outcome.js';
+import { type Task, visiblePayload } from '../tasks/task.js';
+
+/** The content of `context.json`. Texts that are no longer kept leave their diff null. */
+export async function failureContext(store: Store, task: Task, { failure }: AnnealRow): Promise<JsonObject> {
+  const last = await store.tasks.lastSuccess(task.pins.directiveId);
+  const alike = await store.ledger.failuresLike(failure.fingerprint, 50);
+  const occurrences = {
+    fingerprint: failure.fingerprint,
+    count: alike.length,
+    tasks: [...new Set(alike.map(({ taskId }) => taskId))],
+  };
+  if (last === null) return { last_success: null, differs: null, occurrences };
+  const { run } = last;
+  const payload = visiblePayload({ payloadJson: JSON.stringify(last.payload), secretPaths: task.secretPaths });
+  const diff = async (name: string, before: string, after: string) => {
+    if (before === after) return null;
+    const [old, now] = await Promise.all([store.ledger.content(before), store.ledger.content(after)]);
+    return old === null || now === null ? null : createTwoFilesPatch(name, name, old, now, 'last success', 'failed');
+  };
+  const asText = (value: JsonObject) => `${JSON.stringify(value, null, 2)}\n`;
+  return {
+    last_success: {
+      run_id: run.id,
+      task_id: run.taskId,
+      finished_at: run.finishedAt === null ? null : new Date(run.finishedAt).toISOString(),
+      directive_sha256: run.directiveSha256,
+      script_sha256: run.scriptSha256,
+      payload,
+    },
+    differs: {
+      directive: run.directiveSha256 !== failure.pins.directiveSha256,
+      script: run.scriptSha256 !== failure.pins.scriptSha256,
+      payload: run.payloadSha256 !== failure.pins.payloadSha256,
+      directive_diff: await diff('directive.md', run.directiveSha256, failure.pins.directiveSha256),
+      script_diff: await diff('script', run.scriptSha256, failure.pins.scriptSha256),
+      payload_diff:
+        run.payloadSha256 === failure.pins.payloadSha256
+          ? null
+          : createTwoFilesPatch(
+              'payload.json',
+              'payload.json',
+              asText(payload),
+              asText(visiblePayload(task)),
+              'last success',
+              'failed',
+            ),
+    },
+    occurrences,
+  };
+}

@@ -1,0 +1,173 @@
+// The worker: claims while it has room, keeps its leases alive, ends runs that are asked to stop, rescues those of the dead.
+import { DispatcherError } from '../errors.js';
+import type { Dispatcher } from '../tools/dispatcher.js';
+import { createInterpreters } from './interpreters.js';
+import { createRescue } from './rescue.js';
+import type { StopReason } from './run-script.js';
+import { runTask } from './run-task.js';
+
+export interface WorkerOptions {
+  dispatcher: Dispatcher;
+  processId: string;
+  /** Where this process answers its scripts. */
+  scriptUrl: () => string;
+  /** Whether this worker may take tasks now; a worker in a `doe mcp` stands back while another lives. */
+  leadable: () => Promise<boolean>;
+  /** In [0, 1), for jitter. */
+  random?: () => number;
+}
+
+export interface WorkerLoop {
+  readonly state: 'on' | 'standby' | 'off';
+  start(): Promise<void>;
+  /** Looks for work now rather than at the next poll. */
+  wake(): void;
+  /** Claims no more, gives running scripts `graceMs`, then ends them; resolves when nothing runs. */
+  stop(options: { graceMs: number }): Promise<void>;
+}
+
+interface ActiveRun {
+  taskId: string;
+  stop: AbortController;
+  done: Promise<void>;
+}
+
+export function createWorker({
+  dispatcher,
+  processId,
+  scriptUrl,
+  leadable,
+  random = Math.random,
+}: WorkerOptions): WorkerLoop {
+  const { store, config, log, clock } = dispatcher;
+  const lease = { processId, leaseMs: config.leaseMs };
+  const active = new Map<string, ActiveRun>();
+  const interpreters = createInterpreters(config.home, config.variables);
+  const rescue = createRescue({ dispatcher, processId, random, isOurs: (runId) => active.has(runId) });
+  const timers: NodeJS.Timeout[] = [];
+  let state: WorkerLoop['state'] = 'off';
+  let stopWatching = () => {};
+  let pumping: Promise<void> | null = null;
+  let again = false;
+  let due: NodeJS.Timeout | undefined;
+
+  const end = (runId: string, reason: StopReason) => active.get(runId)?.stop.abort(reason);
+
+  const begin = (claim: NonNullable<Awaited<ReturnType<typeof store.tasks.claim>>>) => {
+    const stop = new AbortController();
+    const done = runTask({ dispatcher, interpreters, scriptUrl, random, stop: stop.signal }, claim)
+      .catch((error: unknown) => log.error('run.failed', { task_id: claim.task.id, run_id: claim.runId, error }))
+      .finally(() => {
+        active.delete(claim.runId);
+        wake();
+      });
+    active.set(claim.runId, { taskId: claim.task.id, stop, done });
+  };
+
+  const claimAll = async () => {
+    const leads = await leadable();
+    if (state === 'off') return;
+    state = leads ? 'on' : 'standby';
+    while (leads && state === 'on' && active.size < config.concurrency) {
+      const claim = await store.tasks.claim(lease);
+      if (claim === null) break;
+      // A stop may have come while the claim was under way: what is not begun is given back.
+      if ((state as WorkerLoop['state']) === 'off') await store.tasks.release(claim.runId);
+      else begin(claim);
+    }
+    await sleepUntilDue();
+  };
+
+  const sleepUntilDue = async () => {
+    clearTimeout(due);
+    const at = await store.tasks.nextDueAt();
+    const wait = at === null ? config.pollMs : at - clock.now();
+    if (state !== 'off') due = setTimeout(wake, Math.min(Math.max(wait, 1), config.pollMs));
+  };
+
+  const endCancelled = async () => {
+    for (const [runId, { taskId }] of active) {
+      const task = await store.tasks.get(taskId);
+      if (task?.runId === runId && task.cancelRequestedAt !== null) end(runId, 'cancelled');
+    }
+  };
+
+  const pump = async () => {
+    do {
+      again = false;
+      try {
+        if (active.size > 0) await endCancelled();
+        await claimAll();
+      } catch (error) {
+        if (state === 'off') return;
+        log.warn('worker.waiting', { error: error instanceof DispatcherError ? error.message : error });
+        due = setTimeout(wake, config.pollMs);
+      }
+    } while (again && state !== 'off');
+  };
+
+  const wake = () => {
+    if (state === 'off') return;
+    again = true;
+    pumping ??= pump().finally(() => {
+      pumping = null;
+      // News that came as the pump ended must not wait for the next poll.
+      if (again) wake();
+    });
+  };
+
+  const keepAlive = async () => {
+    if (active.size === 0) return;
+    const { lost, cancelled } = await store.tasks.heartbeat(processId, [...active.keys()]);
+    for (const runId of lost) end(runId, 'lease_lost');
+    for (const runId of cancelled) end(runId, 'cancelled');
+  };
+
+  const every = (ms: number, what: string, job: () => Promise<void>) => {
+    let running = false;
+    const tick = async () => {
+      if (running) return;
+      running = true;
+      await job().catch((error: unknown) => log.warn(`worker.${what}_failed`, { error }));
+      running = false;
+    };
+    timers.push(setInterval(tick, ms));
+    return tick;
+  };
+
+  return {
+    get state() {
+      return state;
+    },
+    async start() {
+      state = 'standby';
+      stopWatching = store.watch(wake);
+      every(config.leaseMs / 3, 'heartbeat', keepAlive);
+      const sweep = every(config.leaseMs / 3, 'rescue', async () => {
+        if (await leadable()) await rescue.sweep();
+      });
+      void sweep();
+      wake();
+    },
+    wake,
+    async stop({ graceMs }) {
+      state = 'off';
+      stopWatching();
+      clearTimeout(due);
+      await pumping;
+      clearTimeout(due);
+      const finished = Promise.all([...active.values()].map(({ done }) => done));
+      const grace = new AbortController();
+      const over = new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, graceMs);
+        grace.signal.addEventListener('abort', () => clearTimeout(timer));
+      });
+      await Promise.race([finished, over]);
+      grace.abort();
+      // Leases are kept alive until the last script has ended.
+      for (const runId of active.keys()) end(runId, 'stopped');
+      await finished;
+      for (const timer of timers.splice(0)) clearInterval(timer);
+    },
+  };
+}

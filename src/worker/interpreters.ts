@@ -1,0 +1,62 @@
+// Which program runs a script. A version manager's shim costs 150 ms a start, so each is asked once what it stands for;
+// links are never followed, since a venv's `python` is one.
+import { access, constants } from 'node:fs/promises';
+import { extname, join } from 'node:path';
+import { DispatcherError } from '../errors.js';
+import { ask } from './run-script.js';
+
+export interface Interpreters {
+  /** The command for a script: program and arguments before the script's own. @throws DispatcherError `interpreter_missing` */
+  commandFor(script: { name: string; path: string; text: string }): Promise<{ file: string; args: string[] }>;
+}
+
+const path = (variables: Readonly<Record<string, string>>) => ({
+  PATH: variables.PATH ?? '/usr/local/bin:/usr/bin:/bin',
+  HOME: variables.HOME ?? '/',
+});
+
+export function createInterpreters(home: string, variables: Readonly<Record<string, string>>): Interpreters {
+  let python: Promise<string> | undefined;
+  const known: Record<string, () => Promise<string>> = {
+    '.py': async () => {
+      // The venv may come or go while we live; the answer for the system's python does not change.
+      const venv = join(home, '.venv', 'bin', 'python');
+      if (await isExecutable(venv)) return venv;
+      python ??= askPython(variables);
+      return python;
+    },
+    '.mjs': async () => process.execPath,
+    '.js': async () => process.execPath,
+    '.sh': async () => 'bash',
+  };
+  return {
+    async commandFor({ name, path: file, text }) {
+      const interpreter = known[extname(name)];
+      if (interpreter !== undefined) return { file: await interpreter(), args: [file] };
+      const shebang = /^#!\s*(\S+)(?:\s+(.+?))?\s*$/.exec(text.split('\n', 1)[0] ?? '');
+      if (shebang?.[1] === undefined) {
+        throw new DispatcherError('interpreter_missing', `Nothing is known that runs ${name}.`, {
+          hint: 'Name it .py, .mjs, .js or .sh, or give it a #! line.',
+        });
+      }
+      return { file: shebang[1], args: [...(shebang[2] === undefined ? [] : shebang[2].split(/\s+/)), file] };
+    },
+  };
+}
+
+async function askPython(variables: Readonly<Record<string, string>>): Promise<string> {
+  const answer = await ask('python3', ['-c', 'import sys; print(sys.executable)'], path(variables));
+  if (answer !== null) return answer;
+  throw new DispatcherError('interpreter_missing', 'python3 was not found on the PATH, or does not start.', {
+    hint: 'Install Python 3, or make a venv in the home: python3 -m venv .venv',
+  });
+}
+
+async function isExecutable(file: string): Promise<boolean> {
+  try {
+    await access(file, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}

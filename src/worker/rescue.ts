@@ -1,0 +1,98 @@
+// Finds runs whose worker is dead, ends what is left of them, and settles them; opens bundles that a crash left unopened.
+// A lease is dead when its heartbeat counter stood still for a lease by our own monotonic clock: wall clocks may jump.
+import { hostname } from 'node:os';
+import { describeFailure } from '../anneal/classify.js';
+import type { Lease, RunRow } from '../queue/store.js';
+import { judge } from '../tasks/retry.js';
+import { newAnnealId } from '../tasks/task.js';
+import type { Dispatcher } from '../tools/dispatcher.js';
+import { processesOfRun, processStart, signalGroup } from './process-group.js';
+
+const staleAfterMs = 7 * 24 * 60 * 60_000;
+
+export interface Rescue {
+  /** One look over all leases; to be called about three times a lease. */
+  sweep(): Promise<void>;
+}
+
+export interface RescueOptions {
+  dispatcher: Dispatcher;
+  processId: string;
+  random: () => number;
+  /** Runs that this very process works on. */
+  isOurs: (runId: string) => boolean;
+}
+
+export function createRescue({ dispatcher, processId, random, isOurs }: RescueOptions): Rescue {
+  const { store, clock, config, log, annealer } = dispatcher;
+  let seen = new Map<string, { beat: number; since: number }>();
+
+  const stoodStill = ({ runId, beat, leaseMs }: Lease): boolean => {
+    const before = seen.get(runId);
+    if (before?.beat === beat) return clock.monotonic() - before.since >= leaseMs;
+    seen.set(runId, { beat, since: clock.monotonic() });
+    return false;
+  };
+
+  const rescue = async (lease: Lease) => {
+    const { runId, taskId, beat } = lease;
+    if (!(await store.tasks.seize(runId, beat, { processId, leaseMs: config.leaseMs }))) return;
+    if (lease.run === null) {
+      await store.tasks.release(runId);
+      return;
+    }
+    endOrphans(lease.run);
+    await settleInterrupted(runId, taskId);
+  };
+
+  const settleInterrupted = async (runId: string, taskId: string) => {
+    const task = await store.tasks.get(taskId);
+    if (task === null) return;
+    const now = clock.now();
+    const message = 'Interrupted: its worker died while it ran.';
+    const verdict = judge({ task, report: { outcome: 'interrupted', message }, fixed: false, now, random: random() });
+    const aid = verdict.move === 'anneal_opened' ? newAnnealId(taskId, now) : null;
+    const failure =
+      verdict.move === 'cancelled' ? null : describeFailure({ errorType: 'interrupted', message, errorTail: '' });
+    const outcome = verdict.move === 'cancelled' ? 'cancelled' : 'interrupted';
+    const settled = await store.tasks.settle({
+      runId,
+      verdict,
+      outcome,
+      exitCode: null,
+      signal: null,
+      result: undefined,
+      failure,
+      aid,
+      fixUsed: false,
+      scriptChangedTo: null,
+    });
+    if (settled === null) return;
+    log.warn('run.rescued', { task_id: taskId, run_id: runId, to: settled.status });
+    if (aid !== null) await annealer.open(aid);
+  };
+
+  return {
+    async sweep() {
+      const leases = (await store.tasks.leases()).filter(({ runId }) => !isOurs(runId));
+      seen = new Map([...seen].filter(([runId]) => leases.some((lease) => lease.runId === runId)));
+      for (const lease of leases.filter(stoodStill)) await rescue(lease);
+      await annealer.openMissing();
+      for (const taskId of await store.tasks.cancelStale((await store.now()) - staleAfterMs))
+        log.info('task.stale', { task_id: taskId });
+    },
+  };
+}
+
+/** Ends what is left of a run on this host: its process group by pid and start time, and whatever carries its id in the environment. */
+export function endOrphans({ id, host, pid, pidStart }: Pick<RunRow, 'id' | 'host' | 'pid' | 'pidStart'>): void {
+  if (host !== hostname()) return;
+  if (pid !== null && pidStart !== null && processStart(pid) === pidStart) signalGroup(pid, 'SIGKILL');
+  for (const orphan of processesOfRun(id)) {
+    try {
+      process.kill(orphan, 'SIGKILL');
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+    }
+  }
+}

@@ -1,0 +1,208 @@
+// One claimed task from verification to settled, as a pipeline. Fails closed: what cannot be verified does not start.
+import { hostname } from 'node:os';
+import { describeFailure } from '../anneal/classify.js';
+import { DispatcherError } from '../errors.js';
+import type { Claim, NewAck, RunRow } from '../queue/store.js';
+import { createRedactor } from '../redact.js';
+import type { RunReport } from '../tasks/outcome.js';
+import { judge, retryCoverMs } from '../tasks/retry.js';
+import { type Ack, bySystem, newAckId, newAnnealId, satisfies, secretPayloadValues, type Task } from '../tasks/task.js';
+import type { Dispatcher } from '../tools/dispatcher.js';
+import { checkPins, type PinnedTask } from '../tools/pinning.js';
+import { type AttemptContext, attemptScript } from './attempt.js';
+import type { Interpreters } from './interpreters.js';
+import type { StopReason } from './run-script.js';
+
+export interface RunContext {
+  dispatcher: Dispatcher;
+  interpreters: Interpreters;
+  scriptUrl: () => string;
+  random: () => number;
+  /** Aborted with a StopReason to end the run from outside. */
+  stop: AbortSignal;
+}
+
+/** Resolves when the task is out of this worker's hands. Throws only for faults of the store. */
+export async function runTask(context: RunContext, { runId, task, ack }: Claim): Promise<void> {
+  const { dispatcher } = context;
+  const check = await checkPins(dispatcher, task);
+  const problem = check.ok ? ackProblem(task, ack, check, await dispatcher.store.now()) : check.message;
+  if (!check.ok || problem !== null) {
+    await voidAck(dispatcher, task, { runId, reason: problem ?? '', work: check.work });
+    return;
+  }
+  const begun = await dispatcher.store.tasks.begin(runId, {
+    host: hostname(),
+    ack: ack === null ? await ownAck(dispatcher, task, check) : null,
+  });
+  if (begun === null) {
+    // Cancelled, or its ack ended between the look and the move; whoever holds it now says so. Ours is only to let go.
+    await dispatcher.store.tasks.release(runId);
+    return;
+  }
+  dispatcher.log.info('task.started', {
+    task_id: task.id,
+    run_id: runId,
+    attempt: begun.task.attempts,
+    of: begun.task.policy.maxAttempts,
+  });
+  await runAndSettle(context, check, begun);
+}
+
+/** Why the ack does not allow this start; null where it does. */
+function ackProblem(task: Task, ack: Ack | null, { policy }: PinnedTask, now: number): string | null {
+  if (ack === null) {
+    return policy.requireAck
+      ? 'The directive wants an acknowledgement, and there is none: its trust was withdrawn or it changed.'
+      : null;
+  }
+  if (ack.revokedAt !== null || ack.spentAt !== null) return 'The acknowledgement is revoked or spent.';
+  if (ack.pins.binding !== task.pins.binding) return 'The acknowledgement covers something else than the task.';
+  if (policy.requireAck && !satisfies(ack.assurance, policy.ack))
+    return `The acknowledgement is of strength ${ack.assurance}; ${policy.ack} is wanted.`;
+  if (ack.firstStartedAt === null && now >= ack.expiresAt) return 'The acknowledgement expired before the first start.';
+  if (ack.firstStartedAt !== null && now >= ack.firstStartedAt + retryCoverMs)
+    return 'The acknowledgement covers retries for an hour after the first start, which is over.';
+  return null;
+}
+
+async function voidAck(
+  { store, log }: Dispatcher,
+  task: Task,
+  { runId, reason, work }: { runId: string; reason: string; work: PinnedTask['work'] | null },
+) {
+  log.warn('task.ack_void', { task_id: task.id, reason });
+  await store.tasks.repin({ taskId: task.id, move: 'ack_void', to: 'awaiting_ack', work, reason, runId }, bySystem);
+}
+
+/** The ack of a task that wants none: its token is made at claim, of the weakest assurance. */
+async function ownAck({ store }: Dispatcher, task: Task, { pinned }: PinnedTask): Promise<NewAck> {
+  const now = await store.now();
+  return {
+    id: newAckId(),
+    taskId: task.id,
+    pins: task.pins,
+    actorId: task.actorId,
+    principal: task.principal,
+    channel: task.channel,
+    keyId: null,
+    assurance: 'agent',
+    answers: [],
+    issuedAt: now,
+    notBefore: now,
+    expiresAt: Math.floor((now + pinned.directive.frontMatter.ackTtlMs) / 1000) * 1000,
+  };
+}
+
+async function runAndSettle(
+  context: RunContext,
+  check: PinnedTask,
+  { task, ack, run }: { task: Task; ack: Ack; run: RunRow },
+): Promise<void> {
+  const { dispatcher, stop } = context;
+  const { clock, log } = dispatcher;
+  const deadline = run.startedAt + task.policy.timeoutMs;
+  const runKey = await dispatcher.acks.runKey(
+    { taskId: task.id, runId: run.id, integrations: check.policy.integrations },
+    deadline,
+  );
+  const token = await dispatcher.acks.runToken(ack, run.id, deadline);
+  const hideRun = createRedactor([
+    token,
+    runKey,
+    ...secretPayloadValues(task),
+    ...check.policy.secrets.map((name) => dispatcher.config.variables[name] ?? ''),
+  ]);
+  const attempt: AttemptContext = {
+    ...context,
+    check,
+    task,
+    run,
+    token,
+    runKey,
+    redact: (text) => hideRun(dispatcher.redact(text)),
+  };
+  const report = await attemptScript(attempt, check.pinned.script);
+  if (stop.reason === ('lease_lost' satisfies StopReason)) {
+    log.warn('run.lease_lost', { task_id: task.id, run_id: run.id });
+    return;
+  }
+  const fixed = wantsFix(task, report, check) && !stop.aborted ? await runFixScript(attempt) : null;
+  await settle(context, { check, task, run, report, fixed, now: clock.now() });
+}
+
+const wantsFix = (task: Task, { outcome }: RunReport, { pinned }: PinnedTask): boolean =>
+  pinned.fixScript !== null &&
+  !task.fixUsed &&
+  task.attempts >= task.policy.maxAttempts &&
+  (outcome === 'failed' || outcome === 'timed_out');
+
+/** Runs the directive's fix_script once; whether another attempt is worth it. */
+async function runFixScript(attempt: AttemptContext): Promise<boolean> {
+  const { fixScript } = attempt.check.pinned;
+  if (fixScript === null) return false;
+  const report = await attemptScript(attempt, fixScript);
+  return report.outcome === 'succeeded';
+}
+
+interface SettleFacts {
+  check: PinnedTask;
+  task: Task;
+  run: RunRow;
+  report: RunReport;
+  /** What the fix_script came to; null where it did not run. */
+  fixed: boolean | null;
+  now: number;
+}
+
+async function settle(
+  { dispatcher, random }: RunContext,
+  { check, task, run, report, fixed, now }: SettleFacts,
+): Promise<void> {
+  const { store, log, annealer } = dispatcher;
+  const verdict = judge({ task, report, fixed: fixed === true, now, random: random() });
+  const failure =
+    report.outcome === 'succeeded' || report.outcome === 'cancelled'
+      ? null
+      : describeFailure({
+          errorType: report.errorType ?? 'unknown',
+          message: report.message ?? report.outcome,
+          errorTail: report.errorTail,
+        });
+  const aid = verdict.move === 'anneal_opened' ? newAnnealId(task.id, now) : null;
+  const settled = await store.tasks.settle({
+    runId: run.id,
+    verdict,
+    outcome: report.outcome,
+    exitCode: report.exitCode,
+    signal: report.signal,
+    result: report.result,
+    failure,
+    aid,
+    fixUsed: fixed !== null,
+    scriptChangedTo: await scriptChange(dispatcher, check),
+  });
+  if (settled === null) {
+    log.warn('run.lease_lost', { task_id: task.id, run_id: run.id, outcome: report.outcome });
+    return;
+  }
+  log.info(`task.${verdict.move}`, {
+    task_id: task.id,
+    run_id: run.id,
+    outcome: report.outcome,
+    reason: verdict.reason ?? undefined,
+  });
+  if (aid !== null)
+    await annealer.open(aid).catch((error: unknown) => log.warn('anneal.bundle_delayed', { aid, error }));
+}
+
+/** The script digest once more: a change during the run is audited and shown. */
+async function scriptChange({ directives }: Dispatcher, { pinned }: PinnedTask): Promise<string | null> {
+  try {
+    const { sha256 } = await directives.scriptDigest(pinned.directive);
+    return sha256 === pinned.pins.scriptSha256 ? null : sha256;
+  } catch (error) {
+    if (error instanceof DispatcherError) return error.code;
+    throw error;
+  }
+}
