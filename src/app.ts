@@ -71,7 +71,7 @@ export async function createApp({
     const redact = createRedactor(secretValues(config));
     const directives = createDirectives({ home: config.home, log });
     closers.push(() => directives.close());
-    const integrations = createIntegrations({ config, log });
+    const integrations = createIntegrations([]);
     const automations = createAutomations({ config, store, integrations, log, redact });
     closers.push(() => automations.close());
     const annealer = createAnnealer({ home: config.home, store, redact, log });
@@ -103,10 +103,6 @@ export async function createApp({
       await presence.join(kind === 'worker' ? null : main.address, workerState);
       closers.push(() => presence.leave());
       if (!noWorker) await startWorker(own);
-      const { createWebhook } = await import('./integrations/webhook.js');
-      const webhook = createWebhook({ store, config, log, approveUrl: dispatcher.approveUrl });
-      await webhook.start();
-      closers.push(() => webhook.stop());
     };
 
     const listeners: Listener[] = [];
@@ -119,6 +115,7 @@ export async function createApp({
       ]);
       if (mcp !== null) closers.push(() => mcp.close());
       const app = createHttpApp({ dispatcher, scope, ownAddresses, worker: workerState, mcp });
+      closers.push(app.close);
       const listener = await listen(app.fetch, { host, port });
       listeners.push(listener);
       closers.push(() => listener.close());

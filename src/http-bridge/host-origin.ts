@@ -1,0 +1,51 @@
+// Wrong Host or Origin is refused on every route: a page in a browser must not reach the bridge by a name that it made up (DNS rebinding).
+import type { Config } from '../config.js';
+import { DispatcherError } from '../errors.js';
+
+/** The page's own name: a cookie for `localhost` reaches every port's server, one for this name only ours. */
+export const pageHost = 'doe.localhost';
+
+const loopbackNames = ['127.0.0.1', 'localhost', '[::1]', pageHost];
+
+/** The origins under which this process may be spoken to. */
+export function allowedOrigins(config: Config, ownAddresses: readonly string[]): Set<string> {
+  const ports = ownAddresses.map((address) => new URL(address).port || '80');
+  const loopback = loopbackNames.flatMap((name) => ports.map((port) => `http://${name}:${port}`));
+  const further = config.allowedHosts.flatMap((host) => [
+    `http://${host}`,
+    `https://${host}`,
+    ...ports.map((port) => `http://${host}:${port}`),
+  ]);
+  const given = config.publicUrl === null ? [] : [new URL(config.publicUrl).origin];
+  return new Set([...loopback, ...ownAddresses, ...further, ...given].map(normal));
+}
+
+/** `http://host` and `http://host:80` are the same. */
+const normal = (origin: string): string => {
+  try {
+    return new URL(origin).origin;
+  } catch {
+    return origin;
+  }
+};
+
+/**
+ * @returns the origin that the client dialed, by its Host header
+ * @throws DispatcherError `host_not_allowed`, `origin_not_allowed`
+ */
+export function assertHostAndOrigin(headers: Headers, allowed: Set<string>): string {
+  const host = headers.get('host')?.toLowerCase() ?? '';
+  const dialed = [`http://${host}`, `https://${host}`].map(normal).find((origin) => allowed.has(origin));
+  if (dialed === undefined) {
+    throw new DispatcherError('host_not_allowed', 'The Host of this request is not one of the bridge.', {
+      hint: 'Use the address that the bridge listens on; name others in DOE_ALLOWED_HOSTS.',
+    });
+  }
+  const origin = headers.get('origin');
+  if (origin !== null && !allowed.has(origin.toLowerCase())) {
+    throw new DispatcherError('origin_not_allowed', 'A page of another origin may not call the bridge.', {
+      hint: 'Call it from a program, or from its own page.',
+    });
+  }
+  return dialed;
+}

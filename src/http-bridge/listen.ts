@@ -1,0 +1,50 @@
+// A listening server. `close` ends open connections: streams would otherwise hold a stop for ever.
+
+import type { Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { createAdaptorServer } from '@hono/node-server';
+import { DispatcherError } from '../errors.js';
+
+export interface Listener {
+  /** Such as `http://127.0.0.1:3001`. */
+  address: string;
+  port: number;
+  close(): Promise<void>;
+}
+
+/** @throws DispatcherError `port_in_use`, `config_invalid` */
+export function listen(
+  fetch: (request: Request) => Response | Promise<Response>,
+  { host, port }: { host: string; port: number },
+): Promise<Listener> {
+  const server = createAdaptorServer({ fetch, overrideGlobalObjects: false }) as Server;
+  return new Promise((resolve, reject) => {
+    server.once('error', (error: NodeJS.ErrnoException) => reject(listenError(error, host, port)));
+    server.listen(port, host, () => {
+      const { port: bound } = server.address() as AddressInfo;
+      const name = host.includes(':') ? `[${host}]` : host;
+      resolve({
+        address: `http://${name === '0.0.0.0' ? '127.0.0.1' : name === '[::]' ? '[::1]' : name}:${bound}`,
+        port: bound,
+        close: () =>
+          new Promise((closed) => {
+            server.close(() => closed());
+            server.closeAllConnections();
+          }),
+      });
+    });
+  });
+}
+
+function listenError(error: NodeJS.ErrnoException, host: string, port: number): DispatcherError {
+  if (error.code === 'EADDRINUSE') {
+    return new DispatcherError('port_in_use', `Something else listens on ${host}:${port} already.`, {
+      hint: `See which with \`ss -ltnp 'sport = :${port}'\`; stop it, or set PORT to another one (PORT=0 takes a free one).`,
+      cause: error,
+    });
+  }
+  return new DispatcherError('config_invalid', `${host}:${port} cannot be listened on: ${error.message}.`, {
+    hint: 'Correct HOST and PORT.',
+    cause: error,
+  });
+}

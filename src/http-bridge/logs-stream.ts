@@ -1,0 +1,78 @@
+// A task's log as server-sent events (WHATWG HTML, "Server-sent events"): `log`, `progress`, `status`, `end`.
+import type { Context } from 'hono';
+import { type SSEStreamingApi, streamSSE } from 'hono/streaming';
+import { settledStatuses } from '../tasks/states.js';
+import { logLineView, taskView } from '../tasks/task.js';
+import type { Dispatcher } from '../tools/dispatcher.js';
+import { requireTask } from '../tools/views.js';
+
+const pageLines = 500;
+const keepAliveMs = 15_000;
+
+/** Begins after the log id `after` (or `Last-Event-ID`), follows until the task is settled, then says `end`. */
+export async function streamLogs(
+  context: Context,
+  dispatcher: Dispatcher,
+  taskId: string,
+  after: number,
+): Promise<Response> {
+  await requireTask(dispatcher, taskId);
+  const resumed = Number(context.req.header('last-event-id') ?? Number.NaN);
+  return streamSSE(
+    context,
+    (stream) => follow(stream, dispatcher, { taskId, after: Number.isInteger(resumed) ? resumed : after }),
+    async (error) => {
+      dispatcher.log.warn('http.stream_failed', { task_id: taskId, error });
+    },
+  );
+}
+
+async function follow(
+  stream: SSEStreamingApi,
+  dispatcher: Dispatcher,
+  { taskId, after }: { taskId: string; after: number },
+): Promise<void> {
+  let announce = () => {};
+  const nextNews = () => new Promise<void>((resolve) => (announce = resolve));
+  let news = nextNews();
+  const stop = dispatcher.store.watch(() => announce());
+  stream.onAbort(() => announce());
+  const keepAlive = setInterval(() => void stream.write(': alive\n\n'), keepAliveMs);
+  let shown = { status: '', progress: '' };
+  try {
+    while (!stream.aborted && !stream.closed) {
+      const task = await requireTask(dispatcher, taskId);
+      after = await sendLines(stream, dispatcher, taskId, after);
+      const status = JSON.stringify({ status: task.status, status_reason: task.statusReason, attempts: task.attempts });
+      const progress = JSON.stringify({ progress: task.progress, progress_text: task.progressText });
+      if (status !== shown.status) await stream.writeSSE({ event: 'status', data: status });
+      if (progress !== shown.progress && task.progress !== null)
+        await stream.writeSSE({ event: 'progress', data: progress });
+      shown = { status, progress };
+      if (settledStatuses.includes(task.status)) {
+        await stream.writeSSE({ event: 'end', data: JSON.stringify(taskView(task)) });
+        return;
+      }
+      await news;
+      news = nextNews();
+    }
+  } finally {
+    stop();
+    clearInterval(keepAlive);
+  }
+}
+
+async function sendLines(
+  stream: SSEStreamingApi,
+  { store }: Dispatcher,
+  taskId: string,
+  after: number,
+): Promise<number> {
+  for (;;) {
+    const lines = await store.logs.read(taskId, { after, limit: pageLines });
+    for (const line of lines)
+      await stream.writeSSE({ event: 'log', id: String(line.id), data: JSON.stringify(logLineView(line)) });
+    after = lines.at(-1)?.id ?? after;
+    if (lines.length < pageLines) return after;
+  }
+}

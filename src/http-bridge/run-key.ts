@@ -1,0 +1,53 @@
+// Integrations for scripts: the run key says which, while its run holds the task. The server keeps the services' own keys.
+import type { Context } from 'hono';
+import { DispatcherError, publicError } from '../errors.js';
+import type { JsonObject, JsonValue } from '../tasks/outcome.js';
+import type { Dispatcher } from '../tools/dispatcher.js';
+import { bearer } from './auth.js';
+
+/** @throws DispatcherError `unauthorized`, `not_allowed`, and the integration's own */
+export async function callIntegration(dispatcher: Dispatcher, context: Context, input: JsonObject): Promise<JsonValue> {
+  const { store, acks, clock, config, integrations } = dispatcher;
+  const name = context.req.param('name') ?? '';
+  const action = context.req.param('action') ?? '';
+  const claims = await acks.readRunKey(bearer(context.req.raw.headers) ?? '', await store.now());
+  const task = await store.tasks.get(claims.taskId);
+  if (task === null || task.runId !== claims.runId || task.status !== 'running') {
+    throw new DispatcherError('unauthorized', 'The run of this key is over.', {
+      hint: 'A new attempt gets a key of its own.',
+    });
+  }
+  if (!claims.integrations.includes(name)) {
+    throw new DispatcherError(
+      'not_allowed',
+      `The directive does not name the integration ${name}, or is not trusted.`,
+      {
+        hint: `Add it to \`integrations\` in ${task.pins.directiveId} and trust the directive: doe trust ${task.pins.directiveId}`,
+      },
+    );
+  }
+  const begun = clock.monotonic();
+  const note = (status: string) =>
+    store.logs.append([
+      {
+        taskId: task.id,
+        runId: claims.runId,
+        stream: 'system',
+        text: `${name} ${action}: ${status} after ${Math.round(clock.monotonic() - begun)} ms`,
+        at: clock.now(),
+      },
+    ]);
+  const idempotencyKey = context.req.header('idempotency-key') ?? `${claims.runId}:${name}:${action}`;
+  try {
+    const result = await integrations.call(name, action, input, {
+      home: config.home,
+      signal: context.req.raw.signal,
+      idempotencyKey,
+    });
+    await note('ok');
+    return result;
+  } catch (error) {
+    await note(publicError(error).code);
+    throw error;
+  }
+}
