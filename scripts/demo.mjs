@@ -25,7 +25,12 @@ const client = new Client({ name: 'doe-demo', version: '1.0.0' }, { capabilities
 client.setRequestHandler('elicitation/create', async ({ params }) => {
   const fields = Object.keys(params.requestedSchema.properties);
   tell(`form shown to the person: ${params.message.split('\n')[0]}`);
-  return { action: 'accept', content: Object.fromEntries(fields.map((field) => [field, person[field]]).filter(([, value]) => value !== undefined)) };
+  return {
+    action: 'accept',
+    content: Object.fromEntries(
+      fields.map((field) => [field, person[field]]).filter(([, value]) => value !== undefined),
+    ),
+  };
 });
 
 const call = async (name, args = {}) => {
@@ -78,7 +83,9 @@ async function importASite() {
   const task = await until(created.task_id, ['succeeded', 'failed', 'needs_anneal']);
   assert.equal(task.status, 'succeeded');
   assert.deepEqual(readdirSync(join(home, 'sites', 'client1')).sort(), ['assets', 'index.html']);
-  tell(`succeeded in ${Date.parse(task.finished_at) - Date.parse(task.started_at)} ms; result ${JSON.stringify(task.result)}`);
+  tell(
+    `succeeded in ${Date.parse(task.finished_at) - Date.parse(task.started_at)} ms; result ${JSON.stringify(task.result)}`,
+  );
 }
 
 async function repairAFailure() {
@@ -135,7 +142,11 @@ try {
   tell(readdirSync(home).sort().join('  '));
 
   step('The server starts (doe mcp over stdio)');
-  const transport = new StdioClientTransport({ command: process.execPath, args: [doe, 'mcp', '--home', home], stderr: 'ignore' });
+  const transport = new StdioClientTransport({
+    command: process.execPath,
+    args: [doe, 'mcp', '--home', home],
+    stderr: 'ignore',
+  });
   await client.connect(transport);
   const { tools } = await client.listTools();
   tell(`${client.getServerVersion()?.name} ${client.getServerVersion()?.version}, ${tools.length} tools`);

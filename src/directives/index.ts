@@ -30,7 +30,7 @@ export interface FrontMatter {
   env: string[];
 }
 
-interface DirectiveFile {
+export interface DirectiveFile {
   id: string;
   /** Relative to the home, such as `directives/import-site.md`. */
   file: string;
