@@ -128,15 +128,19 @@ export interface TaskFilter {
   /** 1 to 200. */
   limit: number;
   cursor?: string | undefined;
+  /** Default: newest first. A cursor belongs to the order that it was made in. */
+  oldestFirst?: boolean | undefined;
 }
 
 export interface TaskStore {
   /** Inserts the task, or answers the one that already has this id with `created: false`; the caller compares. */
   create(task: NewTask, by: By): Promise<{ task: Task; created: boolean }>;
   get(taskId: string): Promise<Task | null>;
-  /** Newest first. Throws `invalid_input` for a cursor that this store did not make. */
+  /** Newest first unless asked otherwise. Throws `invalid_input` for a cursor that this store did not make. */
   list(filter: TaskFilter): Promise<{ tasks: Task[]; nextCursor: string | null }>;
   counts(): Promise<Record<TaskStatus, number>>;
+  /** How many tasks await their acknowledgement; what it costs does not grow with the others. */
+  waiting(): Promise<number>;
 
   /** `awaiting_ack → queued`, guarded by the binding in `ack.pins`; the ack is written with it. */
   acknowledge(ack: NewAck, by: By): Promise<Task | null>;
@@ -234,12 +238,16 @@ export interface PeopleStore {
   ack(ackId: string): Promise<Ack | null>;
   /** Oldest first. */
   acks(taskId: string): Promise<Ack[]>;
+  /** The newest ack that the key `keyId` gave to any task of the directive; for diffs. */
+  lastAckBy(keyId: string, directiveId: string): Promise<Ack | null>;
   isTrusted(item: TrustItem): Promise<boolean>;
   /** The newest content of this name that was trusted; for diffs. */
   lastTrusted(kind: TrustKind, id: string): Promise<TrustItem | null>;
   /** Remembers the yes; each writes an event. */
   trust(items: TrustItem[], by: By): Promise<void>;
   mintNonce(nonce: Nonce): Promise<void>;
+  /** Reads a nonce and leaves it there, such as a session; null where it is unknown or past its time. */
+  nonce(id: string, purpose: string): Promise<Nonce | null>;
   /** Takes the nonce out of the store; null where it is unknown, used or past its time. Nobody gets the same one twice. */
   consumeNonce(id: string, purpose: string): Promise<Nonce | null>;
 }

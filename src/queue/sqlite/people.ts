@@ -21,6 +21,9 @@ const toTrustItem = (row: TrustRow): TrustItem => ({
 export function createPeopleStore({ db, write, events }: Context): PeopleStore {
   const ack = db.prepare<[string], AckRow>('SELECT * FROM acks WHERE id = ?');
   const acks = db.prepare<[string], AckRow>('SELECT * FROM acks WHERE task_id = ? ORDER BY issued_at, rowid');
+  const lastAckBy = db.prepare<[string, string], AckRow>(
+    'SELECT * FROM acks WHERE key_id = ? AND directive_id = ? ORDER BY issued_at DESC LIMIT 1',
+  );
   const trusted = db.prepare(
     'SELECT 1 FROM trust WHERE kind = @kind AND name = @id AND sha256 = @sha256 AND script_sha256 IS @scriptSha256',
   );
@@ -32,6 +35,9 @@ export function createPeopleStore({ db, write, events }: Context): PeopleStore {
   );
   const mint = db.prepare('INSERT INTO nonces (id, purpose, data, expires_at) VALUES (?, ?, ?, ?)');
   const forget = db.prepare('DELETE FROM nonces WHERE expires_at <= ?');
+  const look = db.prepare<[string, string, number], { data: string; expires_at: number }>(
+    'SELECT data, expires_at FROM nonces WHERE id = ? AND purpose = ? AND expires_at > ?',
+  );
   const consume = db.prepare<[string, string], { data: string; expires_at: number }>(
     'DELETE FROM nonces WHERE id = ? AND purpose = ? RETURNING data, expires_at',
   );
@@ -42,6 +48,10 @@ export function createPeopleStore({ db, write, events }: Context): PeopleStore {
       return row === undefined ? null : toAck(row);
     },
     acks: async (taskId) => acks.all(taskId).map(toAck),
+    async lastAckBy(keyId, directiveId) {
+      const row = lastAckBy.get(keyId, directiveId);
+      return row === undefined ? null : toAck(row);
+    },
     isTrusted: async (item) => trusted.get(item) !== undefined,
     async lastTrusted(kind, id) {
       const row = lastTrusted.get(kind, id);
@@ -61,6 +71,12 @@ export function createPeopleStore({ db, write, events }: Context): PeopleStore {
         forget.run(events.time());
         mint.run(id, purpose, JSON.stringify(data), expiresAt);
       }),
+    async nonce(id, purpose) {
+      const row = look.get(id, purpose, events.time());
+      return row === undefined
+        ? null
+        : { id, purpose, data: JSON.parse(row.data) as JsonObject, expiresAt: row.expires_at };
+    },
     consumeNonce: (id, purpose) =>
       write(true, () => {
         const row = consume.get(id, purpose);

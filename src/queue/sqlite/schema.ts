@@ -214,4 +214,8 @@ CREATE TABLE directives (
 CREATE TABLE nonces (id TEXT PRIMARY KEY, purpose TEXT NOT NULL, data TEXT NOT NULL, expires_at INTEGER NOT NULL) STRICT;
 `,
   },
+  {
+    version: 2,
+    sql: 'CREATE INDEX acks_by_person ON acks (key_id, directive_id, issued_at) WHERE key_id IS NOT NULL;',
+  },
 ];

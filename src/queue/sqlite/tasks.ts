@@ -14,6 +14,7 @@ type Half = Pick<
   | 'get'
   | 'list'
   | 'counts'
+  | 'waiting'
   | 'acknowledge'
   | 'reject'
   | 'repin'
@@ -116,6 +117,9 @@ export function createTaskMoves({ db, write, events, mover, failures }: Context)
   const count = db.prepare<[], { status: TaskStatus; count: number }>(
     'SELECT status, count(*) AS count FROM tasks GROUP BY status',
   );
+  const waiting = db.prepare<[], { count: number }>(
+    "SELECT count(*) AS count FROM tasks WHERE status = 'awaiting_ack'",
+  );
   const stale = db.prepare<[number], TaskRow>(
     "SELECT * FROM tasks WHERE status = 'awaiting_ack' AND awaiting_since < ?",
   );
@@ -154,18 +158,20 @@ export function createTaskMoves({ db, write, events, mover, failures }: Context)
 
     get: async (taskId) => task(mover.row(taskId) ?? null),
 
-    async list({ status, projectId, taskType, limit, cursor }) {
+    async list({ status, projectId, taskType, limit, cursor, oldestFirst = false }) {
       const wanted = { status, project_id: projectId, task_type: taskType, before: fromCursor(cursor) ?? undefined };
       const conditions = [
         ...(['status', 'project_id', 'task_type'] as const)
           .filter((name) => wanted[name] !== undefined)
           .map((name) => `${name} = @${name}`),
-        ...(wanted.before === undefined ? [] : ['seq < @before']),
+        ...(wanted.before === undefined ? [] : [oldestFirst ? 'seq > @before' : 'seq < @before']),
       ];
       const where = conditions.length === 0 ? '' : `WHERE ${conditions.join(' AND ')}`;
       const given = Object.fromEntries(Object.entries(wanted).filter(([, value]) => value !== undefined));
       const rows = db
-        .prepare<[object], TaskRow>(`SELECT * FROM tasks ${where} ORDER BY seq DESC LIMIT @limit`)
+        .prepare<[object], TaskRow>(
+          `SELECT * FROM tasks ${where} ORDER BY seq ${oldestFirst ? 'ASC' : 'DESC'} LIMIT @limit`,
+        )
         .all({ ...given, limit: limit + 1 });
       const page = rows.slice(0, limit);
       return {
@@ -181,6 +187,8 @@ export function createTaskMoves({ db, write, events, mover, failures }: Context)
         number
       >;
     },
+
+    waiting: async () => waiting.get()?.count ?? 0,
 
     acknowledge: (ack, by) =>
       write(true, () => {
