@@ -8,6 +8,7 @@ import { type Clock, systemClock } from './clock.js';
 import { type Config, secretValues } from './config.js';
 import { createDirectives } from './directives/load.js';
 import { DispatcherError } from './errors.js';
+import { assertKeysFit } from './exposure.js';
 import type { Listener } from './http-bridge/listen.js';
 import { createIntegrations } from './integrations/registry.js';
 import type { Log } from './log.js';
@@ -98,6 +99,7 @@ export async function createApp({
 
     const start = async () => {
       if (kind === 'command') throw new Error('A command has nothing to start.');
+      if (kind === 'serve') assertKeysFit(config, log);
       const own = await listenForScripts();
       const main = kind === 'serve' ? await listenForAll(config.host, config.port) : own;
       await presence.join(kind === 'worker' ? null : main.address, workerState);

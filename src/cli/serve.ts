@@ -1,0 +1,60 @@
+// `doe serve`: bridge, page, MCP over HTTP and the worker, until a signal ends it.
+import { type App, createApp } from '../app.js';
+import { type Config, loadConfig } from '../config.js';
+import { DispatcherError } from '../errors.js';
+import { findHome } from '../home.js';
+import { ensureSecrets } from '../home-secrets.js';
+import { surroundings } from './environment.js';
+import { type CommonOptions, logOf } from './home.js';
+import { note } from './output.js';
+import { whoListens } from './port-owner.js';
+import { awaitEnding } from './signals.js';
+import { bold } from './text.js';
+
+export interface ServeOptions extends CommonOptions {
+  /** False for `--no-worker`. */
+  worker: boolean;
+  /** Seconds that running scripts get when it stops. */
+  grace: number;
+}
+
+export async function run(options: ServeOptions): Promise<void> {
+  const home = await findHome(options.home, surroundings());
+  const made = await ensureSecrets(home);
+  const config = loadConfig(home);
+  const log = logOf(config);
+  if (made.length > 0) log.info('secrets.made', { names: made, file: '.env' });
+  const ending = awaitEnding();
+  const app = await createApp({ config, kind: 'serve', log, noWorker: !options.worker });
+  try {
+    await app.start().catch((error: unknown) => explainPort(error, config));
+    announce(app, config);
+    const reason = await ending.wished;
+    log.info('serve.stopping', { reason, grace_s: options.grace });
+  } finally {
+    await app.stop({ graceMs: options.grace * 1000 });
+  }
+  log.info('serve.stopped');
+}
+
+function announce({ address, workerState }: App, config: Config): void {
+  const page = config.publicUrl ?? address?.replace(/127\.0\.0\.1|localhost|\[::1\]/, 'doe.localhost');
+  if (process.stderr.isTTY !== true) {
+    logOf(config).info('serve.ready', { address, page: `${page}/ui`, worker: workerState, home: config.home });
+    return;
+  }
+  note(`${bold('doe')} serves ${config.home}`);
+  note(`  bridge  ${address}`);
+  note(`  page    ${page}/ui   (sign in with the key in .env: MCP_API_KEY)`);
+  note(`  worker  ${workerState}`);
+  note('Ctrl-C stops it; a second one at once.');
+}
+
+async function explainPort(error: unknown, { host, port }: Config): Promise<never> {
+  if (!(error instanceof DispatcherError) || error.code !== 'port_in_use') throw error;
+  const by = await whoListens(host, port);
+  throw new DispatcherError('port_in_use', `${host}:${port} is taken by ${by}.`, {
+    hint: `Stop it, or set PORT to another one (PORT=0 takes a free one). \`ss -ltnp 'sport = :${port}'\` shows more.`,
+    cause: error,
+  });
+}

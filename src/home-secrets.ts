@@ -1,0 +1,91 @@
+// A home's first secrets. Of two first starts one makes them and both read the same ones.
+import { randomBytes } from 'node:crypto';
+import { link, lstat, readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { parse as parseDotenv } from 'dotenv';
+import { nanoid } from 'nanoid';
+import { readVariables } from './config.js';
+import { DispatcherError } from './errors.js';
+import { replaceFile, unwritable } from './home.js';
+
+const names = ['MCP_SECRET', 'MCP_API_KEY'] as const;
+
+/**
+ * Makes MCP_SECRET and MCP_API_KEY in the home's `.env` (mode 0600) where neither the environment nor the file has them.
+ *
+ * What is to be written is first agreed upon: a claim beside `.env`, which a link makes whole and only once. Whoever finds one
+ * takes its values. A claim goes only after `.env` holds them, so a crash at any point leaves nothing that the next start
+ * would not finish with the same values.
+ * @returns the names that this call put there
+ * @throws DispatcherError `home_not_writable`
+ */
+export async function ensureSecrets(home: string): Promise<string[]> {
+  const file = join(home, '.env');
+  const missing = missingIn(home);
+  if (missing.length === 0) return [];
+  await assertOwnFile(file);
+  const values = await agree(join(home, '.env.first'));
+  const still = missingIn(home);
+  if (still.length > 0) await replaceFile(file, await extended(file, still, values));
+  await rm(join(home, '.env.first'), { force: true });
+  return still;
+}
+
+const missingIn = (home: string): string[] => {
+  const variables = readVariables(home);
+  return names.filter((name) => (variables[name] ?? '') === '');
+};
+
+/** The claim's values: ours if we are first, else those of whoever was. */
+async function agree(claim: string): Promise<Record<string, string>> {
+  const draft = `${claim}.${nanoid(8)}`;
+  const mine = Object.fromEntries(names.map((name) => [name, randomBytes(32).toString('base64url')]));
+  try {
+    await writeFile(draft, JSON.stringify(mine), { mode: 0o600, flag: 'wx' });
+    for (;;) {
+      const first = await link(draft, claim).then(() => true, falseWhere('EEXIST'));
+      if (first) return mine;
+      const theirs = await readFile(claim, 'utf8').catch(nullWhere('ENOENT'));
+      if (theirs !== null) return JSON.parse(theirs) as Record<string, string>;
+    }
+  } catch (error) {
+    throw unwritable(claim, error);
+  } finally {
+    await rm(draft, { force: true });
+  }
+}
+
+async function extended(file: string, missing: string[], values: Record<string, string>): Promise<string> {
+  const before = (await readFile(file, 'utf8').catch(nullWhere('ENOENT'))) ?? '';
+  const gap = before === '' || before.endsWith('\n') ? '' : '\n';
+  const lines = missing.map((name) => `${name}=${values[name]}\n`);
+  const after = before + gap + lines.join('');
+  const parsed = parseDotenv(after);
+  if (missing.every((name) => parsed[name] === values[name])) return after;
+  throw new DispatcherError('config_invalid', `${file} cannot be extended: an open quote swallows what follows it.`, {
+    hint: 'Close the quote, then start again.',
+  });
+}
+
+/** A link could lead what we write to any file of the user. */
+async function assertOwnFile(file: string): Promise<void> {
+  const facts = await lstat(file).catch(nullWhere('ENOENT'));
+  if (facts === null || facts.isFile()) return;
+  throw new DispatcherError(
+    'home_not_writable',
+    `${file} is a link or a folder; the first secrets go only into a file.`,
+    {
+      hint: 'Replace it by a file, or set MCP_SECRET and MCP_API_KEY yourself.',
+    },
+  );
+}
+
+const falseWhere = (code: string) => (error: NodeJS.ErrnoException) => {
+  if (error.code === code) return false;
+  throw error;
+};
+
+const nullWhere = (code: string) => (error: NodeJS.ErrnoException) => {
+  if (error.code === code) return null;
+  throw error;
+};
