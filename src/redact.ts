@@ -6,6 +6,9 @@ const jwt = /\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{16,}/g;
 /** Shorter values would match by accident. */
 const shortestSecret = 4;
 
+/** Of a secret of several lines, shorter lines tell nothing by themselves. */
+const shortestLine = 12;
+
 const replacement = '[redacted]';
 
 /** The forms in which a secret commonly turns up: as it is, URL-encoded, in JSON, in base64. */
@@ -20,7 +23,9 @@ export type Redact = (text: string) => string;
 
 /** A function that replaces every given value, in its common forms, and every JWT. */
 export function createRedactor(secrets: readonly string[]): Redact {
-  const forms = new Set(secrets.filter((secret) => secret.length >= shortestSecret).flatMap(formsOf));
+  // Logs are redacted line by line: a secret of several lines, such as a private key, must be known by each of them.
+  const lines = secrets.flatMap((secret) => secret.split(/\r?\n/).filter((line) => line.length >= shortestLine));
+  const forms = new Set([...secrets.filter((secret) => secret.length >= shortestSecret), ...lines].flatMap(formsOf));
   // Longest first: a secret that contains another one is taken out whole.
   const ordered = [...forms].sort((one, other) => other.length - one.length);
   return (text) => ordered.reduce((rest, form) => rest.replaceAll(form, replacement), text).replace(jwt, replacement);

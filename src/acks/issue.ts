@@ -38,7 +38,8 @@ export async function createAcks({ secret, previousSecret, homeId }: AcksOptions
       .setProtectedHeader({ alg: algorithm, typ: 'JWT', kid: current.id })
       .setIssuer(issuer)
       .setAudience(audience)
-      .setExpirationTime(wholeSeconds(expiresAt))
+      // A NumericDate may have a fraction (RFC 7519 section 2): a run's end is not rounded.
+      .setExpirationTime(expiresAt / 1000)
       .sign(current.key);
 
   return {

@@ -100,7 +100,7 @@ async function verifyJwt(
 }
 
 function assertInTime({ exp, nbf }: { exp: number; nbf?: number | undefined }, now: number): void {
-  if (wholeSeconds(now) >= exp || (nbf !== undefined && wholeSeconds(now) < nbf)) throw refusal('token_expired');
+  if (now >= Math.round(exp * 1000) || (nbf !== undefined && wholeSeconds(now) < nbf)) throw refusal('token_expired');
 }
 
 const toClaims = ({ payload, signedBy }: Remembered): TokenClaims => ({
@@ -113,7 +113,7 @@ const toClaims = ({ payload, signedBy }: Remembered): TokenClaims => ({
   payloadSha256: payload.pay,
   scriptSha256: payload.scr,
   binding: payload.bnd,
-  expiresAt: payload.exp * 1000,
+  expiresAt: Math.round(payload.exp * 1000),
   signedBy,
 });
 

@@ -1,12 +1,12 @@
-// Hashes of files and trees, bounded in number and size.
+// Hashes of files and trees, bounded in number and size. Links are looked at, never followed out of the tree.
 import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
-import { lstat, realpath } from 'node:fs/promises';
-import { join, sep } from 'node:path';
-import { glob } from 'tinyglobby';
+import { createReadStream, type Dirent } from 'node:fs';
+import { readdir, realpath, stat } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import picomatch from 'picomatch';
 import { sha256Hex } from '../acks/binding.js';
-import { DispatcherError } from '../errors.js';
-import { isInside } from './contain.js';
+import type { DispatcherError } from '../errors.js';
+import { containedPath } from './contain.js';
 import { canonicalJson } from './json.js';
 
 export const coverLimits = { files: 2000, bytes: 64 * 1024 * 1024 };
@@ -19,49 +19,98 @@ export async function fileSha256(path: string): Promise<string> {
 
 export interface TreeOptions {
   patterns: string[];
-  ignore?: string[];
-  /** What a refusal of too much says to do. */
-  hint: string;
+  /** Names of files and folders that are passed over wherever they stand. */
+  skip?: readonly string[];
+  /** Whether names that begin with a dot count. */
+  hidden?: boolean;
+  /** Whether a link to a folder of the same tree may stand for itself: only where the tree is covered whole. */
+  folderLinks?: boolean;
   limits?: { files: number; bytes: number };
+  /** Makes the refusal of a tree that cannot be covered. */
+  refuse: (why: string) => DispatcherError;
 }
 
 /**
  * The content of the files below `folder` that match, by relative name.
- * @throws DispatcherError `too_much_covered`; `invalid_payload` for a link that leads out
+ * @throws what `refuse` makes: too many, too large, unreadable, a link that leads out
  */
-export async function treeDigests(
-  folder: string,
-  { patterns, ignore = [], hint, limits = coverLimits }: TreeOptions,
-): Promise<Record<string, string>> {
-  const names = await glob(patterns, {
-    cwd: folder,
-    ignore,
-    dot: false,
-    onlyFiles: true,
-    followSymbolicLinks: false,
-    expandDirectories: false,
+export async function treeDigests(folder: string, options: TreeOptions): Promise<Record<string, string>> {
+  // A file may go between the listing and the reading: an editor's temporary one, for instance.
+  return digestsOnce(folder, options).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return digestsOnce(folder, options);
+    throw error;
   });
-  const tooMuch = (what: string) =>
-    new DispatcherError('too_much_covered', `${folder.split(sep).at(-1)}/ has ${what} to cover.`, { hint });
-  if (names.length > limits.files) throw tooMuch(`${names.length} files, more than ${limits.files},`);
+}
+
+async function digestsOnce(folder: string, options: TreeOptions): Promise<Record<string, string>> {
+  const { limits = coverLimits, refuse } = options;
   const root = await realpath(folder);
-  const sizes = await Promise.all(names.map(async (name) => (await lstat(join(folder, name))).size));
+  const found: Found = { files: [], links: {} };
+  await walk(root, '', options, found);
+  const sizes = await Promise.all(found.files.map(async (name) => (await stat(join(root, name))).size));
   const bytes = sizes.reduce((sum, size) => sum + size, 0);
   if (bytes > limits.bytes)
-    throw tooMuch(`${Math.ceil(bytes / 1024 / 1024)} MiB, more than ${limits.bytes / 1024 / 1024} MiB,`);
-  const digests: Record<string, string> = {};
-  for (const name of names.sort()) {
-    const real = await realpath(join(folder, name));
-    if (!isInside(root, real)) {
-      throw new DispatcherError(
-        'too_much_covered',
-        `${name} is a link that leads out of ${folder.split(sep).at(-1)}/.`,
-        { hint: 'Put the file itself there, or leave it out by `includes`.' },
-      );
-    }
-    digests[name] = await fileSha256(real);
+    throw refuse(
+      `${basename(root)}/ has ${Math.ceil(bytes / 1024 / 1024)} MiB to cover, more than ${limits.bytes / 1024 / 1024} MiB`,
+    );
+  const digests = { ...found.links };
+  for (const name of found.files.sort()) {
+    digests[name] = await fileSha256(join(root, name)).catch((error: NodeJS.ErrnoException) => {
+      if (error.code === 'ENOENT') throw error;
+      throw refuse(`${name} cannot be read (${error.code})`);
+    });
   }
   return digests;
+}
+
+interface Found {
+  files: string[];
+  /** Links to folders, with what stands for their content. */
+  links: Record<string, string>;
+}
+
+async function walk(root: string, below: string, options: TreeOptions, found: Found): Promise<void> {
+  const { patterns, skip = [], limits = coverLimits, refuse } = options;
+  const hidden = options.hidden ?? patterns.some((pattern) => /(^|\/)\./.test(pattern));
+  const matches = picomatch(patterns, { dot: options.hidden ?? false });
+  const entries = await readdir(join(root, below), { withFileTypes: true }).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') throw error;
+    throw refuse(`${below} cannot be read (${error.code})`);
+  });
+  for (const entry of entries) {
+    const name = below === '' ? entry.name : `${below}/${entry.name}`;
+    if (skip.includes(entry.name) || (!hidden && entry.name.startsWith('.'))) continue;
+    if (entry.isDirectory()) {
+      await walk(root, name, options, found);
+      continue;
+    }
+    if (!matches(name)) continue;
+    if (name.includes('\uFFFD')) throw refuse(`the name ${JSON.stringify(name)} is not valid UTF-8`);
+    await note(root, name, { entry, options, found });
+    if (found.files.length > limits.files)
+      throw refuse(`${basename(root)}/ has more than ${limits.files} files to cover`);
+  }
+}
+
+async function note(
+  root: string,
+  name: string,
+  { entry, options, found }: { entry: Dirent; options: TreeOptions; found: Found },
+): Promise<void> {
+  const { refuse, folderLinks = false } = options;
+  if (entry.isFile()) {
+    found.files.push(name);
+    return;
+  }
+  // Pipes, sockets and devices have no content that could be covered, nor loaded.
+  if (!entry.isSymbolicLink()) return;
+  const target = await containedPath(root, name);
+  if (target === 'missing') return;
+  if (target === 'outside') throw refuse(`${name} is a link that leads out of ${basename(root)}/`);
+  const facts = await stat(target.path);
+  if (facts.isFile()) found.files.push(name);
+  else if (facts.isDirectory() && folderLinks) found.links[name] = `link:${target.path.slice(root.length)}`;
+  else if (facts.isDirectory()) throw refuse(`${name} is a link to a folder`);
 }
 
 /** One digest over named digests. */

@@ -37,7 +37,45 @@ const settingName = z
     'is a name that no script may be given: MCP_*, DOE_*, database URLs and loader variables are the dispatcher’s own',
   );
 
+/** A name that says of itself that its value is a secret: those belong under `secrets`, where trust and redaction hold. */
+const secretName =
+  /(TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE|CREDENTIALS?|PRIVATE|API_?KEY|ACCESS_?KEY|_KEY$|WEBHOOK_URL$|_DSN$)/i;
+
+const plainSettingName = settingName.refine(
+  (name) => !secretName.test(name),
+  'is by its name a secret: list it under `secrets`',
+);
+
 const integrationName = z.string().regex(/^[a-z][a-z0-9-]*$/, 'must be the name of an integration, in lower case');
+
+/** Folders of the home that decide what runs: no sandbox may open them for writing. */
+const policyFolders = ['directives', 'execution', 'automations', 'anneal-tasks'];
+
+const writableFolder = z
+  .string()
+  .regex(/^[^/.\\][^\\]*$/, 'must be a folder of the home, relative to it and not hidden')
+  .refine((name) => !name.split('/').some((part) => part === '..' || part.startsWith('.')), 'must not be hidden')
+  .refine(
+    (name) => !policyFolders.includes(name.split('/')[0] ?? '') && !name.startsWith('db.sqlite'),
+    `must not be ${policyFolders.join(', ')} or the database`,
+  );
+
+const sandbox = z.union(
+  [
+    z.literal('bwrap').transform(() => ({ write: [] as string[], network: false })),
+    z
+      .strictObject({
+        type: z.literal('bwrap'),
+        write: z.array(writableFolder).max(50).default([]),
+        network: z.boolean().default(false),
+      })
+      .transform(({ write, network }) => ({ write, network })),
+  ],
+  {
+    error:
+      'must be bwrap, or { type: bwrap, write: [folders of the home, none of them hidden or deciding what runs], network: false }',
+  },
+);
 
 export const frontMatterSchema = z.strictObject({
   id: z
@@ -69,7 +107,8 @@ export const frontMatterSchema = z.strictObject({
   payload: z.record(z.string(), z.unknown()).nullable().default(null),
   secrets: z.array(settingName).max(50).default([]),
   integrations: z.array(integrationName).max(20).default([]),
-  env: z.array(settingName).max(50).default([]),
+  env: z.array(plainSettingName).max(50).default([]),
+  sandbox: sandbox.nullable().default(null),
 });
 
 export type FrontMatterResult = { ok: true; frontMatter: FrontMatter } | { ok: false; error: string };
@@ -142,6 +181,7 @@ function toFrontMatter(
     secrets: data.secrets,
     integrations: data.integrations,
     env: data.env,
+    sandbox: data.sandbox,
   };
 }
 

@@ -28,6 +28,16 @@ export interface FrontMatter {
   secrets: string[];
   integrations: string[];
   env: string[];
+  /** The script runs only inside a sandbox; null for none. */
+  sandbox: Sandbox | null;
+}
+
+/** What a sandboxed script may do beyond reading. */
+export interface Sandbox {
+  /** Folders of the home that it may write, relative to it. */
+  write: string[];
+  /** Whether it reaches more than the dispatcher. */
+  network: boolean;
 }
 
 export interface DirectiveFile {

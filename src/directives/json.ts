@@ -4,6 +4,20 @@ import canonicalize from 'canonicalize';
 import { DispatcherError } from '../errors.js';
 import type { JsonValue } from '../tasks/outcome.js';
 
+/** Deeper values would overflow the stack of whoever walks them. */
+export const maxDepth = 100;
+
+/** How deep the brackets of a JSON text go; those in strings aside. */
+export function depthOf(text: string): number {
+  let deepest = 0;
+  let depth = 0;
+  for (const [token] of text.matchAll(/"(?:[^"\\]|\\.)*"|[[\]{}]/gs)) {
+    if (token === '[' || token === '{') deepest = Math.max(deepest, ++depth);
+    else if (token === ']' || token === '}') depth -= 1;
+  }
+  return deepest;
+}
+
 interface AstNode {
   type: string;
   body?: AstNode;
@@ -18,6 +32,10 @@ interface AstNode {
  */
 export function parseJsonStrict(text: string, what = 'The body'): JsonValue {
   let value: JsonValue;
+  if (depthOf(text) > maxDepth)
+    throw new DispatcherError('invalid_input', `${what} is nested more than ${maxDepth} levels deep.`, {
+      hint: 'Send flatter JSON.',
+    });
   try {
     value = JSON.parse(text) as JsonValue;
   } catch (error) {
@@ -53,17 +71,17 @@ function refuseDoubleKeys(node: AstNode, path: string, what: string): void {
 
 /**
  * The canonical form (RFC 8785).
- * @throws DispatcherError `invalid_input` for text that is not well-formed Unicode
+ * @throws DispatcherError `invalid_input` for text that is not well-formed Unicode (section 3.2.2.2)
  */
 export function canonicalJson(value: JsonValue): string {
-  const text = canonicalize(value);
-  // A lone surrogate is written as \udXXX by JSON.stringify: RFC 8785 section 3.2.2.2 wants an error instead.
-  if (text === undefined || /(?<!\\)(\\\\)*\\ud[89a-f]/i.test(text) || /\p{Surrogate}/u.test(text)) {
-    throw new DispatcherError(
-      'invalid_input',
-      'The JSON holds text that is not well-formed Unicode (a lone surrogate).',
-      { hint: 'Send valid Unicode text.' },
-    );
-  }
-  return text;
+  const text = hasLoneSurrogate(JSON.stringify(value)) ? undefined : canonicalize(value);
+  if (text !== undefined) return text;
+  throw new DispatcherError(
+    'invalid_input',
+    'The JSON holds text that is not well-formed Unicode (a lone surrogate).',
+    { hint: 'Send valid Unicode text.' },
+  );
 }
+
+/** JSON.stringify writes a lone surrogate as \\udXXX, and nothing else so. */
+const hasLoneSurrogate = (text: string): boolean => /(?<!\\)(\\\\)*\\ud[89a-f]/.test(text);

@@ -1,11 +1,12 @@
 // A task's payload: parsed once, checked against the directive, canonical, with the content of the files that it names.
-import { lstat } from 'node:fs/promises';
+import { lstat, realpath } from 'node:fs/promises';
+import { relative } from 'node:path';
 import { sha256Hex } from '../acks/binding.js';
 import { DispatcherError } from '../errors.js';
 import type { JsonObject, JsonValue } from '../tasks/outcome.js';
 import { containedPath } from './contain.js';
 import { digestOf, fileSha256, treeDigests } from './digest.js';
-import { canonicalJson, parseJsonStrict } from './json.js';
+import { canonicalJson, depthOf, maxDepth, parseJsonStrict } from './json.js';
 import { checkPayload, type Marked } from './payload-schema.js';
 
 export const maxPayloadBytes = 64 * 1024;
@@ -34,6 +35,11 @@ export async function checkedPayload(
   if (payload === null || typeof payload !== 'object' || Array.isArray(payload)) {
     throw new DispatcherError('invalid_payload', 'The payload must be a JSON object.', {
       hint: 'Send {"key": value, …}.',
+    });
+  }
+  if (typeof given !== 'string' && depthOf(JSON.stringify(payload)) > maxDepth) {
+    throw new DispatcherError('invalid_payload', `The payload is nested more than ${maxDepth} levels deep.`, {
+      hint: 'Send flatter JSON.',
     });
   }
   const payloadJson = canonicalJson(payload);
@@ -73,18 +79,26 @@ async function namedFileDigest(home: string, pointer: string, name: JsonValue | 
       details: { faults: [{ path: pointer, message: why }] },
     });
   if (typeof name !== 'string' || name === '') throw refuse('must name a file or folder');
-  if (name.split('/').some((part) => part.startsWith('.')) || /^db\.sqlite/.test(name))
-    throw refuse('must not name a hidden file or the database');
   const found = await containedPath(home, name);
   if (found === 'outside') throw refuse('leads out of the home');
   if (found === 'missing') throw refuse(`names ${JSON.stringify(name)}, which does not exist in the home`);
+  // What the name stands for counts, links and all: a link to .env is .env.
+  const real = relative(await realpath(home), found.path);
+  if (real === '') throw refuse('names the home itself');
+  if (real.split('/').some((part) => part.startsWith('.')) || /^db\.sqlite/.test(real))
+    throw refuse('must not name a hidden file or the database');
   const facts = await lstat(found.path);
-  if (facts.isFile()) return fileSha256(found.path);
+  if (facts.isFile())
+    return fileSha256(found.path).catch((error: NodeJS.ErrnoException) => {
+      throw refuse(`cannot be read (${error.code})`);
+    });
   if (!facts.isDirectory()) throw refuse('is neither a file nor a folder');
   return digestOf(
     await treeDigests(found.path, {
       patterns: ['**/*'],
-      hint: 'Name a smaller folder, or pack it into one file.',
+      hidden: true,
+      folderLinks: true,
+      refuse,
       limits: { files: 20_000, bytes: 1024 ** 3 },
     }),
   );

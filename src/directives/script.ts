@@ -7,7 +7,7 @@ import { digestOf, fileSha256, treeDigests } from './digest.js';
 import type { Script, TaskDirective } from './index.js';
 
 const defaultEndings = ['.py', '.mjs', '.js', '.sh'] as const;
-const neverCovered = ['**/__pycache__/**', '**/node_modules/**'];
+const neverCovered = ['__pycache__', 'node_modules'];
 
 export interface ScriptDigest {
   sha256: string;
@@ -25,8 +25,11 @@ export async function digestScript(home: string, { id, frontMatter }: TaskDirect
   const fixScript = frontMatter.fixScript === null ? null : await namedScript(execution, id, frontMatter.fixScript);
   const covered = await treeDigests(execution, {
     patterns: frontMatter.includes,
-    ignore: neverCovered,
-    hint: `Narrow \`includes\` in the directive ${id} to the files that its script loads.`,
+    skip: neverCovered,
+    refuse: (why) =>
+      new DispatcherError('too_much_covered', `The script of the directive ${id} cannot be covered: ${why}.`, {
+        hint: `Narrow \`includes\` in the directive ${id} to the files that its script loads, and keep those themselves in execution/.`,
+      }),
   });
   const sha256 = digestOf({
     ...Object.fromEntries(Object.entries(covered).map(([name, digest]) => [`file:${name}`, digest])),

@@ -5,6 +5,8 @@ import type { Log } from '../log.js';
 
 export interface DiskWatch {
   watch(listener: () => void): () => void;
+  /** Resolves when changes are seen from now on. */
+  ready(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -15,7 +17,7 @@ export function createDiskWatch(home: string, log: Log): DiskWatch {
   const start = async () => {
     const { watch } = await import('chokidar');
     const folders = ['directives', 'execution'].map((folder) => join(home, folder));
-    return watch(folders, {
+    const started = watch(folders, {
       ignoreInitial: true,
       ignored: /(^|\/)(\.|node_modules|__pycache__)[^/]*$/,
       followSymlinks: false,
@@ -24,12 +26,17 @@ export function createDiskWatch(home: string, log: Log): DiskWatch {
         for (const listener of [...listeners]) listener();
       })
       .on('error', (error) => log.warn('directives.watch_failed', { error }));
+    await new Promise<void>((resolve) => started.once('ready', resolve));
+    return started;
   };
   return {
     watch(listener) {
       listeners.add(listener);
       watcher ??= start();
       return () => listeners.delete(listener);
+    },
+    async ready() {
+      await watcher;
     },
     async close() {
       listeners.clear();

@@ -37,12 +37,10 @@ export interface JudgeInput {
 export function judge({ task, report, fixed, now, random }: JudgeInput): Verdict {
   const { policy, attempts } = task;
   if (report.outcome === 'succeeded') return { move: 'succeeded', reason: null, runAfter: null };
-  if (report.outcome === 'cancelled') return { move: 'cancelled', reason: report.message, runAfter: null };
-  if (report.outcome === 'interrupted') {
-    if (task.cancelRequestedAt !== null) return { move: 'cancelled', reason: report.message, runAfter: null };
-    if (policy.requireAck && !policy.onInterrupt)
-      return { move: 'anneal_opened', reason: report.message, runAfter: null };
-  }
+  if (report.outcome === 'cancelled' || task.cancelRequestedAt !== null)
+    return { move: 'cancelled', reason: report.message, runAfter: null };
+  if (report.outcome === 'interrupted' && policy.requireAck && !policy.onInterrupt)
+    return { move: 'anneal_opened', reason: report.message, runAfter: null };
   if (attempts < policy.maxAttempts || fixed) {
     return {
       move: 'retry_scheduled',

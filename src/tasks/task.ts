@@ -232,17 +232,22 @@ function mask(payload: JsonObject, pointer: string): void {
   }
 }
 
-/** The values that `secretPaths` point to, for redaction; strings only, since nothing shorter can be told apart in a log. */
+/** The texts that `secretPaths` point to, at any depth, for redaction; numbers could not be told apart in a log. */
 export function secretPayloadValues(task: Pick<Task, 'payloadJson' | 'secretPaths'>): string[] {
   const payload = JSON.parse(task.payloadJson) as JsonObject;
-  return task.secretPaths
-    .map((pointer) =>
+  return task.secretPaths.flatMap((pointer) =>
+    textsIn(
       pointerKeys(pointer).reduce<JsonValue | undefined>(
         (value, key) => (value as JsonObject | undefined)?.[key],
         payload,
       ),
-    )
-    .filter((value): value is string => typeof value === 'string');
+    ),
+  );
+}
+
+function textsIn(value: JsonValue | undefined): string[] {
+  if (typeof value === 'string') return [value];
+  return value !== null && typeof value === 'object' ? Object.values(value).flatMap(textsIn) : [];
 }
 
 export const taskView = (task: Task): TaskView => ({

@@ -82,6 +82,8 @@ async function start(
     resultFile: scratch.resultFile,
   });
   try {
+    if (check.pinned.directive.frontMatter.sandbox !== null)
+      throw new DispatcherError('interpreter_missing', 'The directive wants a sandbox, and there is none here.');
     const { file, args } = await interpreters.commandFor(script);
     return await runScript({
       file,

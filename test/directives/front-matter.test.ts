@@ -1,0 +1,149 @@
+import { expect, test } from 'vitest';
+import { frontMatterJsonSchema, parseFrontMatter } from '../../src/directives/front-matter.js';
+
+const parse = (yaml: string) => parseFrontMatter(yaml, { id: 'import-site', firstHeading: 'Import a site' });
+const errorOf = (yaml: string): string => {
+  const parsed = parse(yaml);
+  return parsed.ok ? '' : parsed.error;
+};
+
+test('every key has the default that the contract names', () => {
+  expect(parse('{}')).toEqual({
+    ok: true,
+    frontMatter: {
+      id: 'import-site',
+      taskType: 'import-site',
+      projectId: '*',
+      title: 'Import a site',
+      version: 1,
+      owner: null,
+      script: null,
+      fixScript: null,
+      requireAck: true,
+      ack: 'client',
+      ackTtlMs: 900_000,
+      questions: [],
+      autoAnneal: true,
+      includes: ['**/*'],
+      retry: { count: 0, backoffMs: 5000, onInterrupt: false },
+      timeoutMs: 300_000,
+      concurrency: 0,
+      payload: null,
+      secrets: [],
+      integrations: [],
+      env: [],
+      sandbox: null,
+    },
+  });
+});
+
+test('every key is read', () => {
+  const parsed = parse(`
+id: a
+task_type: b
+project_id: p
+title: T
+version: 3
+owner: jen
+script: s.py
+fix_script: f.py
+require_ack: false
+ack: operator
+ack_ttl: 90s
+questions: [Really?]
+auto_anneal: false
+includes: ["lib/**"]
+retry: { count: 2, backoff_ms: 10, on_interrupt: true }
+timeout: 2h
+concurrency: 4
+payload: { type: object }
+secrets: [NETLIFY_AUTH_TOKEN]
+integrations: [netlify]
+env: [HTTPS_PROXY]
+sandbox: { type: bwrap, write: [out], network: true }
+x-note: mine
+`);
+  expect(parsed).toMatchObject({
+    ok: true,
+    frontMatter: {
+      id: 'a',
+      taskType: 'b',
+      requireAck: false,
+      ack: 'operator',
+      ackTtlMs: 90_000,
+      retry: { count: 2, backoffMs: 10, onInterrupt: true },
+      timeoutMs: 7_200_000,
+      concurrency: 4,
+      sandbox: { write: ['out'], network: true },
+    },
+  });
+});
+
+test('the short form of a sandbox writes nowhere and has no network', () => {
+  expect(parse('sandbox: bwrap')).toMatchObject({ frontMatter: { sandbox: { write: [], network: false } } });
+});
+
+test.each([
+  ['retry: { count: -1 }', 'retry.count'],
+  ['retry: { tries: 3 }', 'tries'],
+  ['timeout: soon', 'timeout'],
+  ['timeout: 0s', 'timeout'],
+  ['ack_ttl: 16m', 'ack_ttl'],
+  ['ack: everybody', 'ack'],
+  ['script: ../outside.py', 'script'],
+  ['script: /bin/sh', 'script'],
+  ['includes: ["../**"]', 'includes.0'],
+  ['questions: [1]', 'questions.0'],
+  ['version: one', 'version'],
+  ['payload: { type: array }', 'payload'],
+  ['payload: { type: object, properties: { a: { type: nothing } } }', 'payload'],
+  ['payload: { typo: object }', 'payload'],
+  ['sandbox: docker', 'sandbox'],
+  ['sandbox: { type: bwrap, write: [../x] }', 'sandbox'],
+  ['sandbox: { type: bwrap, write: [directives] }', 'sandbox'],
+])('%s is refused by its path', (yaml, path) => {
+  expect(errorOf(yaml)).toContain(path);
+});
+
+test('an unknown key is named, and what is allowed', () => {
+  expect(errorOf('retires: 3')).toMatch(/unknown key retires \(allowed are id, task_type/);
+});
+
+test('all faults are told at once', () => {
+  const error = errorOf('ack: nobody\ntimeout: soon\nfoo: 1');
+  for (const part of ['ack:', 'timeout:', 'foo']) expect(error).toContain(part);
+});
+
+test.each([['a: ['], ['a: 1\na: 2'], ['a: !!js/function x'], ['- a'], ['just text']])(
+  'YAML that is not a plain mapping is refused: %s',
+  (yaml) => {
+    expect(errorOf(yaml)).toMatch(/front matter/i);
+  },
+);
+
+test('an alias bomb is refused rather than unfolded', () => {
+  const bomb = [
+    'a: &a [1,1,1,1,1,1,1,1,1]',
+    ...'bcdefgh'.split('').map((key, index) => `${key}: &${key} [${Array(9).fill(`*${'abcdefgh'[index]}`).join()}]`),
+  ].join('\n');
+  expect(errorOf(bomb)).toMatch(/front matter/i);
+});
+
+test.each(['MCP_SECRET', 'DOE_DATABASE_URL', 'LD_PRELOAD', 'NODE_OPTIONS', 'PYTHONPATH', 'DATABASE_URL', 'PATH'])(
+  'neither secrets nor env may name %s',
+  (name) => {
+    expect(errorOf(`secrets: [${name}]`)).toContain('secrets.0');
+    expect(errorOf(`env: [${name}]`)).toContain('env.0');
+  },
+);
+
+test('a name that says it is a secret cannot be passed on as a plain setting, past trust', () => {
+  for (const name of ['NETLIFY_AUTH_TOKEN', 'AWS_SECRET_ACCESS_KEY', 'DB_PASSWORD', 'N8N_WEBHOOK_URL'])
+    expect(errorOf(`env: [${name}]`)).toContain('list it under `secrets`');
+});
+
+test('editors get a JSON Schema with every key', () => {
+  const schema = frontMatterJsonSchema() as { properties: Record<string, unknown>; additionalProperties: boolean };
+  expect(Object.keys(schema.properties)).toEqual(expect.arrayContaining(['task_type', 'payload', 'sandbox']));
+  expect(schema.additionalProperties).toBe(false);
+});
