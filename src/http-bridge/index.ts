@@ -1,4 +1,7 @@
 // The bridge: the operations over HTTP, the scripts' way in, MCP and the page behind the same checks.
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { HttpBindings } from '@hono/node-server';
+import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
 import { type Context, Hono } from 'hono';
 import { DispatcherError } from '../errors.js';
 import type { JsonObject } from '../tasks/outcome.js';
@@ -19,8 +22,10 @@ import { callIntegration } from './run-key.js';
 
 /** What the bridge needs of the MCP door; it is handed in by the root. */
 export interface McpHttp {
-  /** Streamable HTTP at `/mcp`, HTTP+SSE at `/sse` and `/messages`. */
+  /** Streamable HTTP at `/mcp`. */
   fetch(request: Request, caller: Caller): Promise<Response>;
+  /** HTTP+SSE at `/sse` and `/messages`, which answers on Node's own objects. */
+  sse(incoming: IncomingMessage, outgoing: ServerResponse, caller: Caller): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -35,11 +40,11 @@ export interface HttpAppOptions {
 }
 
 export interface HttpApp {
-  fetch(request: Request): Response | Promise<Response>;
+  fetch(request: Request, env?: HttpBindings): Response | Promise<Response>;
   close(): Promise<void>;
 }
 
-type Env = { Variables: { dialed: string } };
+type Env = { Variables: { dialed: string }; Bindings: HttpBindings };
 
 export function createHttpApp({ dispatcher, scope, ownAddresses, worker, mcp }: HttpAppOptions): HttpApp {
   const { config, log } = dispatcher;
@@ -91,15 +96,18 @@ export function createHttpApp({ dispatcher, scope, ownAddresses, worker, mcp }: 
 
   if (scope === 'all') addOperations(app, dispatcher, keys);
   if (scope === 'all' && mcp !== null) {
-    for (const path of ['/mcp', '/sse', '/messages']) {
-      app.all(path, (context) =>
-        mcp.fetch(context.req.raw, { ...keys.callerOf(context.req.raw.headers), channel: 'mcp' }),
-      );
+    const modelBehind = (context: Context): Caller => ({ ...keys.callerOf(context.req.raw.headers), channel: 'mcp' });
+    app.all('/mcp', (context) => mcp.fetch(context.req.raw, modelBehind(context)));
+    for (const path of ['/sse', '/messages']) {
+      app.all(path, async (context) => {
+        await mcp.sse(context.env.incoming, context.env.outgoing, modelBehind(context));
+        return RESPONSE_ALREADY_SENT;
+      });
     }
   }
   refuseOtherMethods(app);
 
-  return { fetch: (request) => app.fetch(request), close: () => refusals.flush() };
+  return { fetch: (request, env) => app.fetch(request, env), close: () => refusals.flush() };
 }
 
 const scriptCaller: Caller = { principal: 'agent', channel: 'http', keyId: null, person: null };

@@ -2,8 +2,9 @@
 
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { createAdaptorServer } from '@hono/node-server';
+import { createAdaptorServer, type HttpBindings } from '@hono/node-server';
 import { DispatcherError } from '../errors.js';
+import type { HttpApp } from './index.js';
 
 export interface Listener {
   /** Such as `http://127.0.0.1:3001`. */
@@ -13,11 +14,11 @@ export interface Listener {
 }
 
 /** @throws DispatcherError `port_in_use`, `config_invalid` */
-export function listen(
-  fetch: (request: Request) => Response | Promise<Response>,
-  { host, port }: { host: string; port: number },
-): Promise<Listener> {
-  const server = createAdaptorServer({ fetch, overrideGlobalObjects: false }) as Server;
+export function listen(fetch: HttpApp['fetch'], { host, port }: { host: string; port: number }): Promise<Listener> {
+  const server = createAdaptorServer({
+    fetch: (request, env) => fetch(request, env as HttpBindings),
+    overrideGlobalObjects: false,
+  }) as Server;
   return new Promise((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => reject(listenError(error, host, port)));
     server.listen(port, host, () => {

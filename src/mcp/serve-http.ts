@@ -1,7 +1,55 @@
-// MCP over HTTP: not there yet.
+// MCP over HTTP: the 2026-07-28 revision statelessly, 2025-era clients with sessions, so that they can be asked and told.
+import type { AuthInfo } from '@modelcontextprotocol/server';
+import { createMcpHandler, isLegacyRequest } from '@modelcontextprotocol/server';
 import type { McpHttp } from '../http-bridge/index.js';
+import type { Caller } from '../tasks/task.js';
 import type { Dispatcher } from '../tools/dispatcher.js';
-export const createMcpHttp = (_dispatcher: Dispatcher): McpHttp => ({
-  fetch: async () => new Response(null, { status: 501 }),
-  close: async () => {},
+import { connectionOf } from './connection.js';
+import { createMcpServer } from './create-server.js';
+import { createNewsFeed } from './news.js';
+import { createSseLines } from './serve-sse.js';
+import { createSessions } from './sessions.js';
+
+export function createMcpHttp(dispatcher: Dispatcher): McpHttp {
+  const backend = async () => dispatcher;
+  const modern = createMcpHandler(
+    ({ authInfo }) => {
+      const caller = callerIn(authInfo);
+      return createMcpServer(backend, connectionOf(caller, 'modern', `key:${caller.keyId}`));
+    },
+    { legacy: 'reject', onerror: (error) => dispatcher.log.debug('mcp.request_failed', { error }) },
+  );
+  const sessions = createSessions(dispatcher);
+  const sse = createSseLines(dispatcher);
+  const stopNews = createNewsFeed(dispatcher, {
+    updated: (uris) => {
+      for (const uri of uris) modern.notify.resourceUpdated(uri);
+    },
+    listChanged: () => modern.notify.resourcesChanged(),
+  });
+  return {
+    async fetch(request, caller) {
+      if (request.method !== 'POST' || (await isLegacyRequest(request))) return sessions.fetch(request, caller);
+      return modern.fetch(request, { authInfo: authInfoOf(caller) });
+    },
+    sse: sse.handle,
+    async close() {
+      stopNews();
+      await Promise.all([modern.close(), sessions.close(), sse.close()]);
+    },
+  };
+}
+
+/** The caller travels with the request; the key itself stays in the bridge. */
+const authInfoOf = (caller: Caller): AuthInfo => ({
+  token: '',
+  clientId: caller.keyId ?? '',
+  scopes: [],
+  extra: { caller },
 });
+
+const callerIn = (authInfo: AuthInfo | undefined): Caller => {
+  const caller = authInfo?.extra?.caller as Caller | undefined;
+  if (caller === undefined) throw new Error('A request came to MCP without its caller.');
+  return caller;
+};

@@ -1,0 +1,24 @@
+// What a server instance knows of the line it serves: the era, who is calling, and whether a person may be asked on it.
+import type { ProtocolEra } from '@modelcontextprotocol/server';
+import type { Caller } from '../tasks/task.js';
+import type { Dispatcher } from '../tools/dispatcher.js';
+
+export interface Connection {
+  era: ProtocolEra;
+  caller: Caller;
+  /** What a form is bound to besides its task: random per process on stdio, the session, or the key of a stateless line. */
+  id: string;
+  /** Where no operator is behind the line, a form would be answered by the agent itself. */
+  mayAsk: boolean;
+}
+
+/** The dispatcher, once it is there. Rejects with a DispatcherError that says why there is none; every tool answers that. */
+export type Backend = () => Promise<Dispatcher>;
+
+/** Only an operator's client has a person behind it whom a form may ask; an agent's key would ask the agent. */
+export const connectionOf = (caller: Caller, era: Connection['era'], id: string): Connection => ({
+  era,
+  caller,
+  id,
+  mayAsk: caller.principal === 'operator',
+});

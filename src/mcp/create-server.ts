@@ -1,0 +1,35 @@
+// The one factory behind every transport and both protocol eras. A server instance keeps nothing but the forms open on its line.
+import { McpServer } from '@modelcontextprotocol/server';
+import { addResources } from '../resources/index.js';
+import { version } from '../version.js';
+import type { Backend, Connection } from './connection.js';
+import { createAskPerson } from './elicit-ack.js';
+import { serverIcon } from './icons.js';
+import { instructions } from './instructions.js';
+import { addPrompts } from './prompts.js';
+import { addTools } from './tools.js';
+import { plainText } from './untrusted.js';
+
+const minute = 60_000;
+
+export function createMcpServer(backend: Backend, connection: Connection): McpServer {
+  const server = new McpServer(
+    { name: 'doe-dispatcher', title: 'DOE Dispatcher', version, icons: [serverIcon] },
+    {
+      instructions,
+      capabilities: { tools: {}, prompts: {}, resources: { subscribe: true, listChanged: true }, completions: {} },
+      // What is fixed for a version may be kept; what the disk and the queue say is true only for the moment.
+      cacheHints: {
+        'tools/list': { ttlMs: 10 * minute, cacheScope: 'public' },
+        'prompts/list': { ttlMs: 10 * minute, cacheScope: 'public' },
+        'resources/templates/list': { ttlMs: 10 * minute, cacheScope: 'public' },
+        'server/discover': { ttlMs: 10 * minute, cacheScope: 'public' },
+      },
+      inputRequired: { legacyShim: false },
+    },
+  );
+  addTools(server, { backend, connection, askPerson: createAskPerson(() => server.server) });
+  addResources(server, { backend, clean: ({ redact }, text) => redact(plainText(text)) });
+  addPrompts(server, backend);
+  return server;
+}

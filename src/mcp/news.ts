@@ -1,0 +1,145 @@
+// Change notifications: from the store's change feed and the directives on disk to resource URIs, whichever process made the change.
+import type { McpServer, ProtocolEra } from '@modelcontextprotocol/server';
+import type { Event } from '../queue/store.js';
+import { settledStatuses } from '../tasks/states.js';
+import type { Dispatcher } from '../tools/dispatcher.js';
+
+export interface News {
+  /** Resources that changed, by URI. */
+  updated(uris: string[]): void;
+  /** Resources came or went. */
+  listChanged(): void;
+}
+
+const page = 500;
+/** Log lines come in bursts; a reader of the log is told at most this often. */
+const logMs = 1_000;
+
+/** Calls back until it is stopped. Begins with what happens after now. */
+export function createNewsFeed(dispatcher: Dispatcher, news: News): () => void {
+  const { store, directives, log } = dispatcher;
+  let seq: number | undefined;
+  let stopped = false;
+  let reading = false;
+  let again = false;
+  let revisions = new Map<string, string>();
+  let logTimer: NodeJS.Timeout | undefined;
+  const logEnds = new Map<string, number>();
+
+  const readEvents = async () => {
+    seq ??= await store.ledger.newestSeq();
+    for (let events: Event[] = [], more = true; more && !stopped; more = events.length === page) {
+      events = await store.ledger.changes(seq, page);
+      seq = events.at(-1)?.seq ?? seq;
+      if (events.length > 0) tell(events);
+    }
+  };
+
+  const tell = (events: Event[]) => {
+    const ofTasks = events.filter((event) => event.taskId !== null);
+    const ids = new Set(ofTasks.map(({ taskId }) => taskId as string));
+    for (const { taskId, to } of ofTasks) {
+      if (taskId === null || to === null) continue;
+      if (to === 'running') logEnds.set(taskId, 0);
+      else if (settledStatuses.includes(to)) logEnds.delete(taskId);
+    }
+    news.updated([...ids].flatMap((id) => [`task://${id}`, `task://${id}/log`]));
+    if (ofTasks.some(({ from, to }) => from === null || to === 'needs_anneal' || from === 'needs_anneal'))
+      news.listChanged();
+  };
+
+  const readLogs = async () => {
+    for (const [id, end] of logEnds) {
+      const newest = (await store.logs.tail(id, 1)).at(-1)?.id ?? 0;
+      if (newest === end) continue;
+      logEnds.set(id, newest);
+      news.updated([`task://${id}/log`]);
+    }
+  };
+
+  const readDirectives = async () => {
+    const now = new Map((await directives.list()).map(({ id, sha256 }) => [id, sha256]));
+    const changed = [...now].filter(([id, sha256]) => revisions.has(id) && revisions.get(id) !== sha256);
+    const listChanged = now.size !== revisions.size || [...now.keys()].some((id) => !revisions.has(id));
+    revisions = now;
+    news.updated(changed.map(([id]) => `directive://${encodeURIComponent(id)}`));
+    if (listChanged) news.listChanged();
+  };
+
+  const run = (job: () => Promise<void>) =>
+    job().catch((error: unknown) => {
+      if (!stopped) log.warn('mcp.news_failed', { error });
+    });
+
+  const readAll = async () => {
+    reading = true;
+    while (again && !stopped) {
+      again = false;
+      await run(readEvents);
+    }
+    reading = false;
+  };
+
+  const onCommit = () => {
+    again = true;
+    if (!reading) void readAll();
+    if (logEnds.size > 0)
+      logTimer ??= setTimeout(() => {
+        logTimer = undefined;
+        void run(readLogs);
+      }, logMs).unref();
+  };
+
+  const stopStore = store.watch(onCommit);
+  let stopFiles = () => {};
+  void run(async () => {
+    seq ??= await store.ledger.newestSeq();
+    revisions = new Map((await directives.list()).map(({ id, sha256 }) => [id, sha256]));
+    if (!stopped) stopFiles = directives.watch(() => void run(readDirectives));
+  });
+  return () => {
+    stopped = true;
+    clearTimeout(logTimer);
+    stopStore();
+    stopFiles();
+  };
+}
+
+/**
+ * News for the one server of a long-lived line. In the 2025 era only what was subscribed is sent
+ * (resources/subscribe); in the 2026 era the serving entry filters by its subscriptions/listen.
+ */
+export function followNews(dispatcher: Promise<Dispatcher>, { server }: McpServer, era: ProtocolEra): () => void {
+  const subscribed = new Set<string>();
+  const wanted = (uri: string) => era === 'modern' || subscribed.has(uri);
+  if (era === 'legacy') {
+    server.setRequestHandler('resources/subscribe', ({ params }) => {
+      subscribed.add(params.uri);
+      return {};
+    });
+    server.setRequestHandler('resources/unsubscribe', ({ params }) => {
+      subscribed.delete(params.uri);
+      return {};
+    });
+  }
+  let stop: (() => void) | null = null;
+  let stopped = false;
+  // A line that closes while news is on its way is no fault.
+  const quiet = (sent: Promise<void>) => sent.catch(() => {});
+  const begin = (known: Dispatcher) => {
+    if (stopped) return;
+    stop = createNewsFeed(known, {
+      updated: (uris) => {
+        for (const uri of uris) if (wanted(uri)) void quiet(server.sendResourceUpdated({ uri }));
+      },
+      listChanged: () => void quiet(server.sendResourceListChanged()),
+    });
+  };
+  // A line that asks for nothing costs nothing: the feed begins with the handshake's end.
+  server.oninitialized = () => void dispatcher.then(begin, () => {});
+  if (era === 'modern') void dispatcher.then(begin, () => {});
+  return () => {
+    stopped = true;
+    stop?.();
+  };
+}

@@ -1,0 +1,84 @@
+// What a model gets to read: one JSON value, as structuredContent and as the same text, safe and of bearable length.
+import type { CallToolResult, ContentBlock } from '@modelcontextprotocol/server';
+import { publicError } from '../errors.js';
+import type { JsonObject, JsonValue } from '../tasks/outcome.js';
+import { mapText, plainText } from './untrusted.js';
+
+/** Beyond this a result crowds out the conversation; the rest is a resource or another call away. */
+export const resultLimit = 6_000;
+const shortestCut = 300;
+
+export interface ResultOptions {
+  redact: (text: string) => string;
+  /** How to get what did not fit, as a sentence. */
+  more?: string;
+  links?: ContentBlock[];
+}
+
+export function toolResult(value: object, { redact, more, links = [] }: ResultOptions): CallToolResult {
+  const safe = mapText(value as JsonObject, (text) => redact(plainText(text))) as JsonObject;
+  const structuredContent = withinLimit(safe, more ?? 'Ask for less, or read the resource that is linked.');
+  return { structuredContent, content: [{ type: 'text', text: JSON.stringify(structuredContent) }, ...links] };
+}
+
+export function toolError(error: unknown, { redact }: Pick<ResultOptions, 'redact'>): CallToolResult {
+  const safe = mapText({ ok: false, ...publicError(error) } as JsonObject, (text) => redact(plainText(text)));
+  const fitted = withinLimit(safe as JsonObject, 'The message was long.');
+  return { isError: true, structuredContent: fitted, content: [{ type: 'text', text: JSON.stringify(fitted) }] };
+}
+
+/** The value within `resultLimit` characters of JSON: the longest texts are cut, then the longest lists lose their far end. */
+function withinLimit(value: JsonObject, more: string): JsonObject {
+  if (lengthOf(value) <= resultLimit) return value;
+  const fitted = structuredClone({ ...value, truncated: more });
+  for (let excess = lengthOf(fitted) - resultLimit; excess > 0; excess = lengthOf(fitted) - resultLimit) {
+    if (!shortenText(fitted, excess) && !shortenList(fitted)) break;
+  }
+  return fitted;
+}
+
+const lengthOf = (value: JsonValue): number => JSON.stringify(value).length;
+
+type Holder = { [key: string | number]: JsonValue };
+interface Place {
+  holder: Holder;
+  key: string | number;
+}
+
+function* places(value: JsonValue): Generator<Place> {
+  if (value === null || typeof value !== 'object') return;
+  for (const key of Array.isArray(value) ? value.keys() : Object.keys(value)) {
+    const holder = value as Holder;
+    yield { holder, key };
+    yield* places(holder[key] as JsonValue);
+  }
+}
+
+const longest = (value: JsonObject, size: (item: JsonValue) => number): Place | undefined => {
+  let best: Place | undefined;
+  let bestSize = 0;
+  for (const place of places(value)) {
+    const found = size(place.holder[place.key] as JsonValue);
+    if (found > bestSize) [best, bestSize] = [place, found];
+  }
+  return best;
+};
+
+function shortenText(value: JsonObject, excess: number): boolean {
+  const place = longest(value, (item) => (typeof item === 'string' && item.length > shortestCut ? item.length : 0));
+  if (place === undefined) return false;
+  const text = place.holder[place.key] as string;
+  const kept = Math.max(shortestCut - 60, text.length - excess - 60);
+  place.holder[place.key] = `${text.slice(0, kept)}… [${text.length - kept} more characters]`;
+  return true;
+}
+
+/** Logs are read from their end, other lists from their beginning. */
+function shortenList(value: JsonObject): boolean {
+  const place = longest(value, (item) => (Array.isArray(item) && item.length > 1 ? lengthOf(item) : 0));
+  if (place === undefined) return false;
+  const list = place.holder[place.key] as JsonValue[];
+  const kept = Math.max(1, Math.floor(list.length * 0.8));
+  place.holder[place.key] = place.key === 'logs' ? list.slice(-kept) : list.slice(0, kept);
+  return true;
+}

@@ -1,0 +1,92 @@
+// Directives, tasks and repair bundles as MCP resources: read, listed page by page, completed, and watched for changes.
+import {
+  type ListResourcesResult,
+  type McpServer,
+  ProtocolError,
+  ProtocolErrorCode,
+  ResourceNotFoundError,
+  ResourceTemplate,
+} from '@modelcontextprotocol/server';
+import { DispatcherError, httpStatus } from '../errors.js';
+import type { Dispatcher } from '../tools/dispatcher.js';
+import { anneals } from './anneals.js';
+import { directives, revisions } from './directives.js';
+import { type ResourceKind, textVariables } from './kind.js';
+import { taskLogs, tasks } from './tasks.js';
+
+const kinds: readonly ResourceKind[] = [directives, revisions, tasks, taskLogs, anneals];
+const listed = kinds.filter(({ list }) => list !== undefined);
+
+export interface ResourcesOptions {
+  backend: () => Promise<Dispatcher>;
+  /** What text goes through on its way out. */
+  clean: (dispatcher: Dispatcher, text: string) => string;
+}
+
+export function addResources(server: McpServer, { backend, clean }: ResourcesOptions): void {
+  for (const kind of kinds) {
+    const { name, template, title, description, mimeType, complete } = kind;
+    const completers = Object.entries(complete).map(([variable, values]) => [
+      variable,
+      async (typed: string, context?: { arguments?: Record<string, string> }) =>
+        values(await backend(), typed, context?.arguments ?? {}),
+    ]);
+    server.registerResource(
+      name,
+      new ResourceTemplate(template, { list: undefined, complete: Object.fromEntries(completers) }),
+      {
+        title,
+        description,
+        mimeType,
+        ...(kind === revisions ? { cacheHint: { ttlMs: 3_600_000, cacheScope: 'private' as const } } : {}),
+      },
+      async (uri, variables) =>
+        asProtocolErrors(uri.href, async () => {
+          const dispatcher = await backend();
+          const contents = await kind.read(dispatcher, textVariables(variables));
+          return { contents: [{ uri: uri.href, ...contents, text: clean(dispatcher, contents.text) }] };
+        }),
+    );
+  }
+  // Replaces the SDK's own, which has no pages.
+  server.server.setRequestHandler('resources/list', async ({ params }) =>
+    asProtocolErrors('resources/list', async () => listPage(await backend(), params?.cursor)),
+  );
+}
+
+/** A page ends where a kind's own page ends; the cursor names the kind and its cursor. */
+async function listPage(dispatcher: Dispatcher, cursor: string | undefined): Promise<ListResourcesResult> {
+  const { index, inner } = readCursor(cursor);
+  const page = await listed[index]?.list?.(dispatcher, inner);
+  const following = page?.next != null ? { index, inner: page.next } : { index: index + 1, inner: null };
+  const done = following.index >= listed.length;
+  return {
+    resources: page?.resources ?? [],
+    ...(done ? {} : { nextCursor: Buffer.from(JSON.stringify(following)).toString('base64url') }),
+  };
+}
+
+function readCursor(cursor: string | undefined): { index: number; inner: string | null } {
+  if (cursor === undefined) return { index: 0, inner: null };
+  try {
+    const { index, inner } = JSON.parse(Buffer.from(cursor, 'base64url').toString()) as Record<string, unknown>;
+    if (Number.isInteger(index) && (index as number) in listed && (inner === null || typeof inner === 'string'))
+      return { index: index as number, inner };
+  } catch {
+    // Falls through to the one refusal below.
+  }
+  throw new ProtocolError(ProtocolErrorCode.InvalidParams, 'The cursor is not one that this server gave.');
+}
+
+/** Hosts read resources, so refusals are protocol errors (MCP, "Resources", error handling). */
+async function asProtocolErrors<T>(uri: string, job: () => Promise<T>): Promise<T> {
+  try {
+    return await job();
+  } catch (error) {
+    if (!(error instanceof DispatcherError)) throw error;
+    if (httpStatus(error.code) === 404) throw new ResourceNotFoundError(uri);
+    throw new ProtocolError(ProtocolErrorCode.InvalidParams, [error.message, error.hint].filter(Boolean).join(' '), {
+      code: error.code,
+    });
+  }
+}

@@ -1,0 +1,38 @@
+// The shape of one kind of resource: how it is listed page by page, read, and completed.
+import type { Resource, TextResourceContents, Variables } from '@modelcontextprotocol/server';
+import type { Dispatcher } from '../tools/dispatcher.js';
+
+export interface ResourcePage {
+  resources: Resource[];
+  /** Of this kind's own list; null at its end. */
+  next: string | null;
+}
+
+export interface ResourceKind {
+  name: string;
+  /** RFC 6570. */
+  template: string;
+  title: string;
+  description: string;
+  mimeType: string;
+  list?(dispatcher: Dispatcher, cursor: string | null): Promise<ResourcePage>;
+  /** @throws DispatcherError where there is none */
+  read(dispatcher: Dispatcher, variables: Record<string, string>): Promise<Omit<TextResourceContents, 'uri'>>;
+  /** Values for each variable that begin with what was typed. */
+  complete: Record<
+    string,
+    (dispatcher: Dispatcher, typed: string, others: Record<string, string>) => Promise<string[]>
+  >;
+}
+
+/** A template's variables as plain texts. */
+export const textVariables = (variables: Variables): Record<string, string> =>
+  Object.fromEntries(
+    Object.entries(variables).map(([name, value]) => [
+      name,
+      decodeURIComponent(String(Array.isArray(value) ? value[0] : value)),
+    ]),
+  );
+
+export const startingWith = (typed: string, values: Iterable<string>): string[] =>
+  [...new Set(values)].filter((value) => value.startsWith(typed)).slice(0, 100);
