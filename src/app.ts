@@ -9,6 +9,7 @@ import { type Config, secretValues } from './config.js';
 import { createDirectives } from './directives/load.js';
 import { DispatcherError } from './errors.js';
 import { assertKeysFit } from './exposure.js';
+import { underPageName } from './http-bridge/host-origin.js';
 import type { Listener } from './http-bridge/listen.js';
 import { createIntegrations } from './integrations/registry.js';
 import type { Log } from './log.js';
@@ -78,6 +79,8 @@ export async function createApp({
     const annealer = createAnnealer({ home: config.home, store, redact, log });
     const presence = createPresence({ store, kind, version, leaseMs: config.leaseMs, clock, log });
 
+    const pageAddress = async () => config.publicUrl ?? underPageName(await presence.pageAddress());
+
     const dispatcher: Dispatcher = {
       config,
       version,
@@ -90,8 +93,8 @@ export async function createApp({
       automations,
       integrations,
       redact,
-      approveUrl: async (taskId) =>
-        `${config.publicUrl ?? pageAddress(await presence.pageAddress())}/ui/approvals/${encodeURIComponent(taskId)}`,
+      pageAddress,
+      approveUrl: async (taskId) => `${await pageAddress()}/ui/approvals/${encodeURIComponent(taskId)}`,
     };
 
     let worker: WorkerLoop | null = null;
@@ -175,7 +178,3 @@ function requireSecret({ secret, previousSecret }: Config): string {
   if (previousSecret !== null) assertStrongSecret(previousSecret, 'MCP_SECRET_PREVIOUS');
   return secret;
 }
-
-/** The page lives at a name of its own, since a cookie for `localhost` or a bare address reaches every port's server. */
-const pageAddress = (address: string): string =>
-  address.replace(/^http:\/\/(127\.0\.0\.1|localhost|\[::1\])(?=:|$)/, 'http://doe.localhost');

@@ -102,13 +102,15 @@ export class DispatcherError extends Error {
   }
 }
 
-/** What a caller sees of any thrown value: a `DispatcherError` as it is, everything else as `internal`. */
-export function publicError(error: unknown): {
+export interface PublicError {
   code: ErrorCode;
   error: string;
   hint?: string;
   details?: Record<string, unknown>;
-} {
+}
+
+/** What a caller sees of any thrown value: a `DispatcherError` as it is, everything else as `internal`. */
+export function publicError(error: unknown): PublicError {
   if (!(error instanceof DispatcherError)) {
     return { code: 'internal', error: 'Something failed inside the dispatcher; its log on stderr has the details.' };
   }

@@ -18,6 +18,8 @@ export interface KeyRing {
   callerOf(headers: Headers): Caller;
   /** An operator key's caller, for signing in to the page; null for any other text. */
   operator(key: string): Caller | null;
+  /** The same by the key's public id: a session ends when its key is taken out of the settings. */
+  operatorById(keyId: string): Caller | null;
 }
 
 export function createKeyRing({ operatorKeys, agentKeys }: Pick<Config, 'operatorKeys' | 'agentKeys'>): KeyRing {
@@ -33,6 +35,11 @@ export function createKeyRing({ operatorKeys, agentKeys }: Pick<Config, 'operato
     for (const candidate of known) if (timingSafeEqual(candidate.hash, hash)) found ??= candidate;
     return found;
   };
+
+  const onPage = (key: KnownKey | null | undefined): Caller | null =>
+    key?.principal === 'operator'
+      ? { principal: 'operator', channel: 'page', keyId: key.keyId, person: key.person }
+      : null;
 
   return {
     callerOf(headers) {
@@ -50,12 +57,8 @@ export function createKeyRing({ operatorKeys, agentKeys }: Pick<Config, 'operato
       const channel = headers.get('user-agent')?.startsWith('doe-cli/') === true ? 'terminal' : 'http';
       return { principal: key.principal, channel, keyId: key.keyId, person: key.person };
     },
-    operator(text) {
-      const key = find(text);
-      return key?.principal === 'operator'
-        ? { principal: 'operator', channel: 'page', keyId: key.keyId, person: key.person }
-        : null;
-    },
+    operator: (text) => onPage(find(text)),
+    operatorById: (keyId) => onPage(known.find((key) => key.keyId === keyId)),
   };
 }
 

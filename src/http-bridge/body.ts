@@ -30,7 +30,7 @@ export async function readBody(context: Context): Promise<JsonObject> {
   return body;
 }
 
-async function readText(request: Request): Promise<string> {
+export async function readText(request: Request): Promise<string> {
   const tooLarge = () =>
     new DispatcherError('too_large', `The body is larger than ${maxBodyBytes / 1024} KiB.`, {
       hint: 'Put large data into a file of the home and name the file.',

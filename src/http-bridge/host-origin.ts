@@ -7,6 +7,10 @@ export const pageHost = 'doe.localhost';
 
 const loopbackNames = ['127.0.0.1', 'localhost', '[::1]', pageHost];
 
+/** A loopback address under the page's own name; any other address as it is. */
+export const underPageName = (address: string): string =>
+  address.replace(/^http:\/\/(127\.0\.0\.1|localhost|\[::1\])(?=:|$)/, `http://${pageHost}`);
+
 /** The origins under which this process may be spoken to. */
 export function allowedOrigins(config: Config, ownAddresses: readonly string[]): Set<string> {
   const ports = ownAddresses.map((address) => new URL(address).port || '80');

@@ -16,6 +16,7 @@ import { errorResponse } from './errors.js';
 import { allowedOrigins, assertHostAndOrigin } from './host-origin.js';
 import { streamLogs } from './logs-stream.js';
 import { openApiDocument } from './openapi.js';
+import type { Page } from './page/index.js';
 import { createRefusalCount } from './refusals.js';
 import { type Route, routes } from './routes.js';
 import { callIntegration } from './run-key.js';
@@ -95,6 +96,7 @@ export function createHttpApp({ dispatcher, scope, ownAddresses, worker, mcp }: 
   );
 
   if (scope === 'all') addOperations(app, dispatcher, keys);
+  if (scope === 'all') addPage(app, dispatcher, keys);
   if (scope === 'all' && mcp !== null) {
     const modelBehind = (context: Context): Caller => ({ ...keys.callerOf(context.req.raw.headers), channel: 'mcp' });
     app.all('/mcp', (context) => mcp.fetch(context.req.raw, modelBehind(context)));
@@ -152,6 +154,15 @@ function addOperations(app: Hono<Env>, dispatcher: Dispatcher, keys: KeyRing): v
       return context.json({ ok: true, ...answer }, statusOf(route.operation, answer));
     });
   }
+}
+
+/** Loaded at the first visit: a process that nobody looks at never pays for it. */
+function addPage(app: Hono<Env>, dispatcher: Dispatcher, keys: KeyRing): void {
+  let page: Promise<Page> | undefined;
+  const load = () => (page ??= import('./page/index.js').then(({ createPage }) => createPage(dispatcher, keys)));
+  app.get('/', (context) => context.redirect('/ui', 302));
+  for (const path of ['/ui', '/ui/*'])
+    app.all(path, async (context) => (await load()).fetch(context.req.raw, context.get('dialed')));
 }
 
 async function inputOf(context: Context, { method, operation, params = {} }: Route): Promise<JsonObject> {

@@ -9,6 +9,7 @@ import {
   listDirectives,
   listTasks,
   listTrust,
+  openPage,
   pause,
   readAnneal,
   readDirective,
@@ -51,4 +52,5 @@ export const routes: readonly Route[] = [
   { method: 'post', path: '/trust', operation: trustItems },
   { method: 'post', path: '/pause', operation: pause },
   { method: 'post', path: '/resume', operation: resume },
+  { method: 'post', path: '/ui-codes', operation: openPage },
 ];

@@ -22,6 +22,8 @@ export interface Dispatcher {
   readonly integrations: Integrations;
   /** Takes every known secret value out of a text. */
   readonly redact: (text: string) => string;
+  /** Where the page answers now, without a slash at its end. */
+  pageAddress(): Promise<string>;
   /** Where a person decides over this task: a page's address without any secret in it. */
   approveUrl(taskId: string): Promise<string>;
 }

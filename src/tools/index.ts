@@ -4,6 +4,7 @@ import { annealComplete } from './anneal-complete.js';
 import { listAnneals, readAnneal } from './anneals.js';
 import { listAutomations, runAutomation } from './automations.js';
 import { createTask } from './create-task.js';
+import { openPage } from './open-page.js';
 import type { AnyOperation } from './operation.js';
 import { pause, resume } from './pause.js';
 import { listDirectives, listTasks, readDirective, taskLogs } from './reading.js';
@@ -37,6 +38,7 @@ export const operations: readonly AnyOperation[] = [
   trustItems,
   pause,
   resume,
+  openPage,
 ];
 
 export {
@@ -50,6 +52,7 @@ export {
   listDirectives,
   listTasks,
   listTrust,
+  openPage,
   pause,
   readAnneal,
   readDirective,

@@ -1,0 +1,80 @@
+// Everything a person needs for one decision, gathered from the disk and the store as they are now.
+import { extname } from 'node:path';
+import type { Pinned } from '../../directives/index.js';
+import type { EffectivePolicy } from '../../directives/policy.js';
+import type { Task } from '../../tasks/task.js';
+import type { Dispatcher } from '../../tools/dispatcher.js';
+import { checkPins, directiveNow, pinTask } from '../../tools/pinning.js';
+import { type PageContext, viewerOf } from './env.js';
+
+export interface ApprovalFacts {
+  task: Task;
+  /** What would run if it were approved now; null where the disk does not allow a pin. */
+  now: { pinned: Pinned; policy: EffectivePolicy } | null;
+  /** Why the task's pins no longer hold; null where they do. */
+  changed: string | null;
+  /** The directive as this person last approved it; null where never. */
+  lastApproved: { text: string | null; at: number; sameRevision: boolean } | null;
+  /** The script as it last succeeded; null where it never did. */
+  lastSuccess: { scriptText: string | null; at: number; sameScript: boolean } | null;
+  command: string[] | null;
+}
+
+export async function approvalFacts(dispatcher: Dispatcher, task: Task, context: PageContext): Promise<ApprovalFacts> {
+  const { store } = dispatcher;
+  const { keyId } = viewerOf(context).caller;
+  const check = await checkPins(dispatcher, task);
+  const now = check.ok ? check : await pinnedNow(dispatcher, task);
+  const { directiveId } = task.pins;
+  const [ack, success] = await Promise.all([
+    store.people.lastAckBy(keyId, directiveId),
+    store.tasks.lastSuccess(directiveId),
+  ]);
+  const present = now?.pinned.pins ?? task.pins;
+  return {
+    task,
+    now,
+    changed: check.ok ? null : check.message,
+    lastApproved:
+      ack === null
+        ? null
+        : {
+            at: ack.issuedAt,
+            sameRevision: ack.pins.directiveSha256 === present.directiveSha256,
+            text: await store.ledger.content(ack.pins.directiveSha256),
+          },
+    lastSuccess:
+      success === null
+        ? null
+        : {
+            at: success.run.finishedAt ?? success.run.startedAt,
+            sameScript: success.run.scriptSha256 === present.scriptSha256,
+            scriptText: await store.ledger.content(success.run.scriptSha256),
+          },
+    command: now === null ? null : commandOf(now.pinned, task),
+  };
+}
+
+/** What is there now although the task was pinned to something else; null where it cannot be pinned. */
+async function pinnedNow(dispatcher: Dispatcher, task: Task): Promise<ApprovalFacts['now']> {
+  if ((await directiveNow(dispatcher.directives, task)) === null) return null;
+  const { taskType, projectId, payloadJson } = task;
+  return pinTask(dispatcher, { taskType, projectId, payload: payloadJson }).catch(() => null);
+}
+
+const interpreters: Record<string, string> = { '.py': 'python3', '.mjs': 'node', '.js': 'node', '.sh': 'bash' };
+
+/** The arguments that the script's process gets, in order; the token is made at the start and shown to nobody. */
+function commandOf({ script, payloadJson, secretPaths }: Pinned, task: Task): string[] {
+  const interpreter = interpreters[extname(script.name)];
+  return [
+    ...(interpreter === undefined ? [] : [interpreter]),
+    `execution/${script.name}`,
+    task.id,
+    '<run token>',
+    secretPaths.length === 0 ? payloadJson : '<payload, with its secret values>',
+  ];
+}
+
+/** The assurance that a decision over the task needs now. */
+export const wantedAssurance = ({ now }: ApprovalFacts) => now?.policy.ack ?? 'client';

@@ -1,0 +1,266 @@
+// One decision: all that the acknowledgement would cover, what is new about it, and the two forms.
+import { raw } from 'hono/html';
+import type { PublicError } from '../../errors.js';
+import { visiblePayload } from '../../tasks/task.js';
+import { type ApprovalFacts, wantedAssurance } from './approval-facts.js';
+import { LineDiff, WordDiff } from './diff.js';
+import type { PageContext } from './env.js';
+import type { Form } from './form.js';
+import { withHiddenShown } from './hidden-characters.js';
+import { Csrf, Frame } from './layout.js';
+import { renderMarkdown } from './markdown.js';
+import { Payload, Source } from './payload.js';
+import { Ago, AssuranceBadge, durationText, Empty, Fact, Facts, Hash, Refusal } from './words.js';
+
+interface ApprovalProps {
+  context: PageContext;
+  facts: ApprovalFacts;
+  refusal: PublicError | undefined;
+  /** What the person had entered before the refusal. */
+  entered: Form | undefined;
+}
+
+export const ApprovalPage = ({ context, facts, refusal, entered }: ApprovalProps) => {
+  const { task, now } = facts;
+  return (
+    <Frame context={context} title={task.taskType} here="/ui/approvals">
+      <p class="crumbs">
+        <a href="/ui/approvals">Approvals</a>
+      </p>
+      <h1>{now?.pinned.directive.title ?? task.taskType}</h1>
+      <p class="subtitle">
+        <code data-task-id="">{task.id}</code>
+      </p>
+      {refusal === undefined ? null : <Refusal error={refusal.error} hint={refusal.hint} code={refusal.code} />}
+      <div class="decision-layout">
+        <div class="evidence">
+          <AtAGlance facts={facts} />
+          <Payload payload={visiblePayload(task)} />
+          {now === null ? (
+            <Empty>The directive or its script cannot be used now: {facts.changed}</Empty>
+          ) : (
+            <Work facts={facts} now={now} />
+          )}
+        </div>
+        <Decision context={context} facts={facts} entered={entered} />
+      </div>
+    </Frame>
+  );
+};
+
+const AtAGlance = ({ facts }: { facts: ApprovalFacts }) => {
+  const { task, now } = facts;
+  const policy = now?.policy;
+  return (
+    <>
+      <Facts>
+        <Fact name="Task type">{task.taskType}</Fact>
+        <Fact name="Project">{task.projectId}</Fact>
+        <Fact name="Asked for by">
+          {task.actorId}{' '}
+          <span class="muted">
+            ({task.principal} over {task.channel})
+          </span>
+        </Fact>
+        <Fact name="Waits since">
+          <Ago at={task.createdAt} />
+        </Fact>
+        <Fact name="Needs">
+          <AssuranceBadge assurance={wantedAssurance(facts)} />
+        </Fact>
+        <Fact name="May run">
+          {task.policy.maxAttempts === 1 ? 'once' : `up to ${task.policy.maxAttempts} times`},{' '}
+          {durationText(task.policy.timeoutMs)} each
+        </Fact>
+        <Fact name="Secrets">{listOf(policy?.secrets)}</Fact>
+        <Fact name="Integrations">{listOf(policy?.integrations)}</Fact>
+      </Facts>
+      <ul class="notes">
+        {notesOf(facts).map(({ kind, text }) => (
+          <li class={kind}>{text}</li>
+        ))}
+      </ul>
+    </>
+  );
+};
+
+const listOf = (names: string[] | undefined) =>
+  names === undefined || names.length === 0 ? (
+    <span class="muted">none</span>
+  ) : (
+    names.map((name) => <code class="pill">{name}</code>)
+  );
+
+interface Note {
+  kind: 'warn' | 'good';
+  text: string;
+}
+
+/** What a careful reader would look at first. */
+function notesOf({ task, now, lastApproved, lastSuccess }: ApprovalFacts): Note[] {
+  const notes: Note[] = [];
+  const warn = (text: string) => notes.push({ kind: 'warn', text });
+  const good = (text: string) => notes.push({ kind: 'good', text });
+  if (task.statusReason !== null) warn(task.statusReason);
+  if (now !== null && now.policy.withheld.length > 0)
+    warn(`Not trusted yet, so it runs without: ${now.policy.withheld.join('; ')}.`);
+  if (lastApproved === null) warn('You have not approved this directive before.');
+  else if (lastApproved.sameRevision) good('The directive is as you last approved it.');
+  else warn('The directive has changed since you last approved it.');
+  if (lastSuccess === null) warn('This directive has never succeeded here.');
+  else if (lastSuccess.sameScript) good('The script is the one that last succeeded.');
+  else warn('The script, or a file that it can load, has changed since its last success.');
+  return notes;
+}
+
+const Work = ({ facts, now }: { facts: ApprovalFacts; now: NonNullable<ApprovalFacts['now']> }) => {
+  const { directive, script, fixScript } = now.pinned;
+  const { lastApproved, lastSuccess, command } = facts;
+  return (
+    <>
+      <h2>What will run</h2>
+      <pre class="command" tabindex={0}>
+        {(command ?? []).map((argument, index) => (
+          <>
+            {index === 0 ? '' : '\n    '}
+            <span>{withHiddenShown(argument)}</span>
+          </>
+        ))}
+      </pre>
+
+      <h2>Directive</h2>
+      <p class="muted">
+        {directive.file}, version {directive.frontMatter.version}, <Hash sha256={directive.sha256} />
+        {directive.frontMatter.owner === null ? '' : `, owned by ${directive.frontMatter.owner}`}
+      </p>
+      {lastApproved === null || lastApproved.sameRevision || lastApproved.text === null ? null : (
+        <details open>
+          <summary>
+            Changed since you approved it <Ago at={lastApproved.at} />
+          </summary>
+          <WordDiff before={lastApproved.text} after={directive.content} />
+        </details>
+      )}
+      <article class="directive">{raw(renderMarkdown(directive.body))}</article>
+      <details>
+        <summary>The file as it is, with its front matter</summary>
+        <pre class="source" tabindex={0}>
+          <code>{withHiddenShown(directive.content)}</code>
+        </pre>
+      </details>
+
+      <h2>Script</h2>
+      <p class="muted">
+        execution/{script.name}, digest <Hash sha256={now.pinned.pins.scriptSha256} /> over it and the files that it can
+        load
+      </p>
+      {lastSuccess === null || lastSuccess.sameScript || lastSuccess.scriptText === null ? null : (
+        <details open>
+          <summary>
+            Changed since its success <Ago at={lastSuccess.at} />
+          </summary>
+          {lastSuccess.scriptText === script.text ? (
+            <Empty>The script itself is the same; another file that it can load has changed.</Empty>
+          ) : (
+            <LineDiff before={lastSuccess.scriptText} after={script.text} />
+          )}
+        </details>
+      )}
+      <Source text={script.text} name={script.name} />
+      {fixScript === null ? null : (
+        <details>
+          <summary>After the last failed attempt: execution/{fixScript.name}</summary>
+          <Source text={fixScript.text} name={fixScript.name} />
+        </details>
+      )}
+    </>
+  );
+};
+
+const Decision = ({
+  context,
+  facts,
+  entered,
+}: {
+  context: PageContext;
+  facts: ApprovalFacts;
+  entered: Form | undefined;
+}) => {
+  const { task, now, changed } = facts;
+  const path = `/ui/approvals/${encodeURIComponent(task.id)}`;
+  if (task.status !== 'awaiting_ack')
+    return (
+      <aside class="decision" aria-label="Decision">
+        <p>This task does not wait for a decision any more.</p>
+        <p>
+          <a href={`/ui/tasks/${encodeURIComponent(task.id)}`}>Look at it</a>
+        </p>
+      </aside>
+    );
+  return (
+    <aside class="decision" aria-label="Decision">
+      {changed === null && now !== null ? (
+        <ApproveForm
+          context={context}
+          facts={facts}
+          path={path}
+          entered={entered}
+          questions={now.pinned.directive.frontMatter.questions}
+        />
+      ) : (
+        <form method="post" action={`${path}/look-again`}>
+          <Csrf context={context} />
+          <p class="warn">{changed}</p>
+          <button type="submit">Take it as it is now</button>
+          <p class="muted">Then look at it again and decide.</p>
+        </form>
+      )}
+      <form method="post" action={`${path}/reject`} class="reject">
+        <Csrf context={context} />
+        <label for="reason">
+          Why not? <span class="muted">Whoever asked will read it.</span>
+        </label>
+        <textarea id="reason" name="reason" rows={2} maxlength={2000}>
+          {entered?.get('reason') ?? ''}
+        </textarea>
+        <button type="submit" class="bad">
+          Reject
+        </button>
+      </form>
+      <p class="keys">
+        <kbd>a</kbd> approve, <kbd>r</kbd> reject, <kbd>Esc</kbd> leaves a field
+      </p>
+    </aside>
+  );
+};
+
+interface ApproveFormProps {
+  context: PageContext;
+  facts: ApprovalFacts;
+  path: string;
+  entered: Form | undefined;
+  questions: string[];
+}
+
+const ApproveForm = ({ context, facts: { task }, path, entered, questions }: ApproveFormProps) => (
+  <form method="post" action={`${path}/approve`} class="approve" autocomplete="off">
+    <Csrf context={context} />
+    <input type="hidden" name="binding" value={task.pins.binding} />
+    {questions.map((question, index) => (
+      <>
+        <label for={`answer-${index}`}>{withHiddenShown(question)}</label>
+        <textarea id={`answer-${index}`} name={`answer-${index}`} rows={2} required>
+          {entered?.get(`answer-${index}`) ?? ''}
+        </textarea>
+      </>
+    ))}
+    <label for="typed">
+      Type <code class="copy">{task.id}</code> to approve
+    </label>
+    <input id="typed" name="typed" required spellcheck={false} autocapitalize="off" autocomplete="off" value="" />
+    <button type="submit">Approve</button>
+    <p class="muted">
+      Binding <Hash sha256={task.pins.binding} />
+    </p>
+  </form>
+);

@@ -1,0 +1,164 @@
+// The inbox: what waits for a person, oldest first.
+import type { Hono } from 'hono';
+import { DispatcherError, publicError } from '../../errors.js';
+import type { Task } from '../../tasks/task.js';
+import type { Dispatcher } from '../../tools/dispatcher.js';
+import { acknowledge } from '../../tools/index.js';
+import { invoke } from '../../tools/operation.js';
+import { requireTask } from '../../tools/views.js';
+import { ApprovalPage } from './approval.js';
+import { approvalFacts } from './approval-facts.js';
+import { actorOf, callOf, type PageContext, type PageEnv } from './env.js';
+import type { Form } from './form.js';
+import { Frame, send } from './layout.js';
+import { Ago, Empty } from './words.js';
+
+const shownAtOnce = 50;
+
+export function addApprovals(app: Hono<PageEnv>, dispatcher: Dispatcher): void {
+  app.get('/approvals', async (context) => {
+    const cursor = context.req.query('cursor');
+    const page = await dispatcher.store.tasks.list({
+      status: 'awaiting_ack',
+      limit: shownAtOnce,
+      oldestFirst: true,
+      cursor,
+    });
+    return send(context, <Inbox context={context} {...page} />);
+  });
+
+  app.get('/approvals/:id', async (context) => show(context, dispatcher));
+
+  app.post('/approvals/:id/approve', (context) =>
+    decide(context, dispatcher, async (task, form) => {
+      if (form.get('typed')?.trim() !== task.id)
+        throw new DispatcherError('invalid_input', `What was typed is not the task’s id, ${task.id}.`, {
+          hint: 'Type the id as it stands at the top; that is your yes to this very task.',
+        });
+      await invoke(
+        dispatcher,
+        acknowledge,
+        {
+          task_id: task.id,
+          actor_id: actorOf(context),
+          binding: form.get('binding') ?? '',
+          ...answersOf(form),
+          decision: 'approve',
+        },
+        callOf(context),
+      );
+    }),
+  );
+
+  app.post('/approvals/:id/reject', (context) =>
+    decide(context, dispatcher, async (task, form) => {
+      const reason = form.get('reason')?.trim();
+      await invoke(
+        dispatcher,
+        acknowledge,
+        {
+          task_id: task.id,
+          actor_id: actorOf(context),
+          decision: 'reject',
+          ...(reason === undefined || reason === '' ? {} : { reason }),
+        },
+        callOf(context),
+      );
+    }),
+  );
+
+  /** Pins what is there now. No binding can equal the empty one, so this can never approve. */
+  app.post('/approvals/:id/look-again', (context) =>
+    decide(context, dispatcher, async (task) => {
+      await invoke(
+        dispatcher,
+        acknowledge,
+        { task_id: task.id, actor_id: actorOf(context), binding: '' },
+        callOf(context),
+      );
+    }),
+  );
+}
+
+function answersOf(form: Form): { answers_json?: string[] } {
+  const answers: string[] = [];
+  for (let index = 0; form.has(`answer-${index}`); index++) answers.push(form.get(`answer-${index}`) ?? '');
+  return answers.length === 0 ? {} : { answers_json: answers };
+}
+
+async function decide(
+  context: PageContext,
+  dispatcher: Dispatcher,
+  decision: (task: Task, form: Form) => Promise<void>,
+): Promise<Response> {
+  const taskId = context.req.param('id') ?? '';
+  try {
+    await decision(await requireTask(dispatcher, taskId), context.get('form'));
+    return context.redirect(`/ui/tasks/${encodeURIComponent(taskId)}`, 303);
+  } catch (error) {
+    if (!(error instanceof DispatcherError) || error.code === 'task_not_found') throw error;
+    return show(context, dispatcher, error);
+  }
+}
+
+async function show(context: PageContext, dispatcher: Dispatcher, error?: DispatcherError): Promise<Response> {
+  const task = await requireTask(dispatcher, context.req.param('id') ?? '');
+  if (task.status !== 'awaiting_ack' && error === undefined)
+    return context.redirect(`/ui/tasks/${encodeURIComponent(task.id)}`, 303);
+  const facts = await approvalFacts(dispatcher, task, context);
+  const refusal = error === undefined ? undefined : publicError(error);
+  const entered = error === undefined ? undefined : context.get('form');
+  return send(
+    context,
+    <ApprovalPage context={context} facts={facts} refusal={refusal} entered={entered} />,
+    error === undefined ? 200 : 409,
+  );
+}
+
+const Inbox = ({ context, tasks, nextCursor }: { context: PageContext; tasks: Task[]; nextCursor: string | null }) => (
+  <Frame context={context} title="Approvals" here="/ui/approvals" live>
+    <h1>Approvals</h1>
+    <div id="inbox" data-live="">
+      {tasks.length === 0 ? (
+        <Empty>Nothing waits for you.</Empty>
+      ) : (
+        <ul class="cards" data-rows="">
+          {tasks.map((task) => (
+            <Row task={task} />
+          ))}
+        </ul>
+      )}
+      {nextCursor === null ? null : (
+        <p>
+          <a href={`/ui/approvals?cursor=${encodeURIComponent(nextCursor)}`}>Younger ones</a>
+        </p>
+      )}
+    </div>
+    <p class="keys">
+      <kbd>j</kbd> <kbd>k</kbd> move, <kbd>Enter</kbd> opens
+    </p>
+  </Frame>
+);
+
+const Row = ({ task }: { task: Task }) => (
+  <li>
+    <a class="card" href={`/ui/approvals/${encodeURIComponent(task.id)}`} data-row="">
+      <span class="card-head">
+        <strong>{task.taskType}</strong>
+        <span class="badge">{task.projectId}</span>
+        {task.policy.requireAck ? null : <span class="badge">no ack wanted</span>}
+        <Ago at={task.createdAt} />
+      </span>
+      <span class="card-body">
+        <code>{task.id}</code>
+        <span>
+          by {task.actorId}{' '}
+          <span class="muted">
+            ({task.principal} over {task.channel})
+          </span>
+        </span>
+        {task.statusReason === null ? null : <span class="warn">{task.statusReason}</span>}
+      </span>
+    </a>
+  </li>
+);

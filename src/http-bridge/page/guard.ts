@@ -1,0 +1,78 @@
+// What every answer of the page carries, and what every change must bring: the page's own name, its exact origin, its token.
+import type { Context, MiddlewareHandler } from 'hono';
+import { DispatcherError } from '../../errors.js';
+import { underPageName } from '../host-origin.js';
+import type { PageEnv } from './env.js';
+import { readForm } from './form.js';
+import type { Sessions } from './session.js';
+
+const policy = [
+  "default-src 'none'",
+  "script-src 'self'",
+  "style-src 'self'",
+  "img-src 'self'",
+  "connect-src 'self'",
+  "form-action 'self'",
+  "base-uri 'none'",
+  "frame-ancestors 'none'",
+].join('; ');
+
+export const securityHeaders: MiddlewareHandler<PageEnv> = async (context, next) => {
+  await next();
+  const { headers } = context.res;
+  headers.set('Content-Security-Policy', policy);
+  headers.set('X-Content-Type-Options', 'nosniff');
+  headers.set('X-Frame-Options', 'DENY');
+  headers.set('Referrer-Policy', 'no-referrer');
+  headers.set('Cross-Origin-Opener-Policy', 'same-origin');
+  headers.set('Cross-Origin-Resource-Policy', 'same-origin');
+  headers.set('Permissions-Policy', 'camera=(), microphone=(), geolocation=()');
+  if (!headers.has('Cache-Control')) headers.set('Cache-Control', 'no-store');
+};
+
+/** The plain loopback address leads to the page's own name; a program with a key may read there. */
+export const underOwnName: MiddlewareHandler<PageEnv> = async (context, next) => {
+  const { dialed } = context.env;
+  const own = underPageName(dialed);
+  const reads = context.req.method === 'GET' || context.req.method === 'HEAD';
+  const showsKey = context.req.header('x-api-key') !== undefined || context.req.header('authorization') !== undefined;
+  if (own === dialed || (reads && showsKey)) return next();
+  if (reads) return context.redirect(`${own}${pathOf(context)}`, 302);
+  throw new DispatcherError('origin_not_allowed', 'The page takes changes under its own name alone.', {
+    hint: `Open ${own}/ui`,
+  });
+};
+
+const pathOf = (context: Context): string => {
+  const { pathname, search } = new URL(context.req.url);
+  return pathname + search;
+};
+
+/**
+ * A change comes from a form of this very origin, of a signed-in person, with that session's token.
+ * @throws DispatcherError `origin_not_allowed`, `not_allowed`
+ */
+export const changesAreOurs =
+  (sessions: Sessions): MiddlewareHandler<PageEnv> =>
+  async (context, next) => {
+    if (context.req.method === 'GET' || context.req.method === 'HEAD') return next();
+    assertSameOrigin(context);
+    const form = await readForm(context);
+    context.set('form', form);
+    const viewer = context.get('viewer');
+    if (viewer !== null && !sessions.isCsrfToken(viewer, form.get('csrf')))
+      throw new DispatcherError('not_allowed', 'This form is not one that the page made for you.', {
+        hint: 'Go back, load the page anew and try again.',
+      });
+    return next();
+  };
+
+/** Browsers name the origin with every POST (Fetch standard, "append a request Origin header"); scheme, name and port must be ours. */
+function assertSameOrigin(context: Context<PageEnv>): void {
+  const origin = context.req.header('origin');
+  const site = context.req.header('sec-fetch-site');
+  if (origin === context.env.dialed && (site === undefined || site === 'same-origin')) return;
+  throw new DispatcherError('origin_not_allowed', 'The page takes changes from its own forms alone.', {
+    hint: `Open ${context.env.dialed}/ui`,
+  });
+}

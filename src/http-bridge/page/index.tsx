@@ -1,0 +1,83 @@
+// The page: where people look and decide. Server-rendered, it adds no right of its own: every change is one of the operations.
+import { Hono } from 'hono';
+import type { ContentfulStatusCode } from 'hono/utils/http-status';
+import { DispatcherError, httpStatus, publicError } from '../../errors.js';
+import type { Dispatcher } from '../../tools/dispatcher.js';
+import type { KeyRing } from '../auth.js';
+import { addApprovals } from './approvals.js';
+import { asset } from './assets.js';
+import type { PageContext, PageEnv } from './env.js';
+import { changesAreOurs, securityHeaders, underOwnName } from './guard.js';
+import { ProblemPage, send } from './layout.js';
+import { createSessions } from './session.js';
+import { addSignIn } from './sign-in.js';
+
+export interface Page {
+  /** @param dialed the origin that the browser dialed, checked already */
+  fetch(request: Request, dialed: string): Response | Promise<Response>;
+}
+
+export function createPage(dispatcher: Dispatcher, keys: KeyRing): Page {
+  const app = new Hono<PageEnv>().basePath('/ui');
+  const sessions = createSessions(dispatcher, keys);
+
+  app.onError((error, context) => problem(context as PageContext, error, dispatcher));
+  app.notFound((context) => problem(context as PageContext, nothingHere(context as PageContext), dispatcher));
+  app.use(securityHeaders);
+  app.get('/assets/:name', (context) => sendAsset(context));
+  app.use(underOwnName);
+  app.use(async (context, next) => {
+    const viewer = await sessions.viewer(context);
+    context.set('viewer', viewer);
+    context.set('waiting', viewer === null ? 0 : await dispatcher.store.tasks.waiting());
+    return next();
+  });
+  app.use(changesAreOurs(sessions));
+  addSignIn(app, { dispatcher, keys, sessions });
+  app.use(async (context, next) => (context.get('viewer') === null ? toSignIn(context) : next()));
+  app.get('/', (context) => context.redirect('/ui/approvals', 302));
+  addApprovals(app, dispatcher);
+
+  return { fetch: (request, dialed) => app.fetch(request, { dialed }) };
+}
+
+function sendAsset(context: PageContext): Response {
+  const found = asset(context.req.param('name') ?? '');
+  if (found === null) throw nothingHere(context);
+  const tag = `"${found.tag}"`;
+  const headers = {
+    ETag: tag,
+    'Content-Type': found.type,
+    'Cache-Control': context.req.query('v') === found.tag ? 'public, max-age=31536000, immutable' : 'no-cache',
+  };
+  if (context.req.header('if-none-match') === tag) return new Response(null, { status: 304, headers });
+  return new Response(found.bytes, { headers });
+}
+
+/**
+ * A link in a mail or another site brings no `SameSite=Strict` cookie along. Loading the page once more from itself does,
+ * so a signed-in person is not asked again.
+ */
+function toSignIn(context: PageContext): Response | Promise<Response> {
+  const { pathname, search } = new URL(context.req.url);
+  const isPage = context.req.method === 'GET' && (context.req.header('accept') ?? '').includes('text/html');
+  if (!isPage) throw new DispatcherError('unauthorized', 'Nobody is signed in.', { hint: 'Sign in at /ui/sign-in.' });
+  if (context.req.header('sec-fetch-site') === 'cross-site') {
+    context.header('Refresh', '0');
+    return send(context, <p>One moment…</p>);
+  }
+  return context.redirect(`/ui/sign-in?to=${encodeURIComponent(pathname + search)}`, 303);
+}
+
+const nothingHere = (context: PageContext): DispatcherError =>
+  new DispatcherError('not_found', `There is nothing at ${new URL(context.req.url).pathname}.`, {
+    hint: 'Begin at the overview.',
+  });
+
+function problem(context: PageContext, error: unknown, { log }: Dispatcher): Response | Promise<Response> {
+  const { code } = publicError(error);
+  if (code === 'internal') log.error('page.failed', { path: context.req.path, error });
+  const status = httpStatus(code) as ContentfulStatusCode;
+  if (context.get('viewer') === undefined) context.set('viewer', null);
+  return send(context, <ProblemPage context={context} error={error} />, status);
+}

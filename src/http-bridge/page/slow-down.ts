@@ -1,0 +1,37 @@
+// Failed sign-ins are slowed: after a few in a row none is looked at for a while, and the while grows.
+import type { Clock } from '../../clock.js';
+import { DispatcherError } from '../../errors.js';
+
+const freeFailures = 3;
+const longestMs = 60_000;
+
+export interface SlowDown {
+  /** @throws DispatcherError `rate_limited` with the seconds to wait */
+  assertMayTry(): void;
+  failed(): void;
+  succeeded(): void;
+}
+
+export function createSlowDown(clock: Clock): SlowDown {
+  let failures = 0;
+  let closedUntil = 0;
+  return {
+    assertMayTry() {
+      const waitMs = closedUntil - clock.monotonic();
+      if (waitMs <= 0) return;
+      throw new DispatcherError('rate_limited', 'Too many sign-ins have failed.', {
+        hint: `Try again in ${Math.ceil(waitMs / 1000)} s, or get a link with \`doe open\`.`,
+        details: { retry_after: Math.ceil(waitMs / 1000) },
+      });
+    },
+    failed() {
+      failures += 1;
+      if (failures < freeFailures) return;
+      closedUntil = clock.monotonic() + Math.min(longestMs, 1000 * 2 ** (failures - freeFailures));
+    },
+    succeeded() {
+      failures = 0;
+      closedUntil = 0;
+    },
+  };
+}
