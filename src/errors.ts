@@ -73,6 +73,10 @@ export type ErrorCode = keyof typeof table | TokenErrorCode;
 
 const isTokenCode = (code: ErrorCode): code is TokenErrorCode => (tokenErrorCodes as readonly string[]).includes(code);
 
+/** Whether a text that came from outside is one of our codes. */
+export const isErrorCode = (text: unknown): text is ErrorCode =>
+  typeof text === 'string' && (Object.hasOwn(table, text) || (tokenErrorCodes as readonly string[]).includes(text));
+
 /** The HTTP status of a code. Token refusals are all 401, as the contract says. */
 export const httpStatus = (code: ErrorCode): number => (isTokenCode(code) ? 401 : table[code][0]);
 

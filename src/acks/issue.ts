@@ -1,7 +1,7 @@
 // Signs tokens from rows and reads them back. jose lives in this folder and nowhere else.
-import { createHmac } from 'node:crypto';
 import { SignJWT } from 'jose';
 import type { Ack } from '../tasks/task.js';
+import { healthProver } from './health-proof.js';
 import type { Acks } from './index.js';
 import { deriveKey, fingerprint, importHmacKey, type VerifyingKey } from './keys.js';
 import {
@@ -30,7 +30,6 @@ export async function createAcks({ secret, previousSecret, homeId }: AcksOptions
   ];
   const tokenKeys = await verifyingKeys('token');
   const runKeyKeys = await verifyingKeys('run-key');
-  const healthKey = deriveKey(secret, 'health');
   const readToken = createTokenReader(tokenKeys, issuer);
 
   const sign = ([current]: [VerifyingKey, ...VerifyingKey[]], token: SignJWT, audience: string, expiresAt: number) =>
@@ -51,7 +50,7 @@ export async function createAcks({ secret, previousSecret, homeId }: AcksOptions
       sign(runKeyKeys, new SignJWT({ sub: taskId, run: runId, int: integrations }), runKeyAudience, expiresAt),
     read: readToken,
     readRunKey: (token, now) => readRunKeyClaims(runKeyKeys, issuer, token, now),
-    healthProof: (nonce, address) => createHmac('sha256', healthKey).update(`${nonce}\n${address}`).digest('base64url'),
+    healthProof: healthProver(secret),
     secretFingerprint: fingerprint(secret),
     previousFingerprint: previousSecret === null ? null : fingerprint(previousSecret),
     purposeKey: (purpose) => deriveKey(secret, `door:${purpose}`),

@@ -42,3 +42,6 @@ export async function withDispatcher<T>(
     await app.stop();
   }
 }
+
+/** Who stands in the record where no name was given: the name of the key, else of the operating system's user. */
+export const actorOf = ({ operatorKeys }: Config): string => operatorKeys[0]?.name ?? userName();

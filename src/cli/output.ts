@@ -2,7 +2,7 @@
 
 import { type DispatcherError, type ExitCode, exitCode, publicError } from '../errors.js';
 import { createLog, type Log } from '../log.js';
-import { styled, visible } from './text.js';
+import { styled, unseen, visible } from './text.js';
 
 export const say = (text = ''): void => void process.stdout.write(`${text}\n`);
 
@@ -13,7 +13,7 @@ export const note = (text: string): void => void process.stderr.write(`${text}\n
 export const sayJson = (value: unknown): void => say(asJson(value));
 
 const asJson = (value: unknown): string =>
-  JSON.stringify(value, null, 2).replace(/[^\P{C}\n]|[\u2028\u2029]/gu, (character) =>
+  JSON.stringify(value, null, 2).replace(unseen, (character) =>
     [...Array(character.length).keys()]
       .map((index) => `\\u${character.charCodeAt(index).toString(16).padStart(4, '0')}`)
       .join(''),

@@ -2,8 +2,8 @@
 import { styleText } from 'node:util';
 import { wantsColour } from './environment.js';
 
-/** Everything but line feed and tab that controls a terminal, turns the writing direction or is not seen. */
-const unseen = /[^\P{C}\n\t]|[\u2028\u2029]/gu;
+/** What controls a terminal, turns the writing direction or is not seen; but for line feed, tab, and what only chooses an emoji's look. */
+export const unseen = /(?!\n|\t|\uFE0E|\uFE0F)[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]/gu;
 
 const escaped = (character: string): string => `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`;
 
@@ -37,8 +37,13 @@ export const statusText = (status: string): string => styled(statusStyles[status
 /** Indents every line. */
 export const indented = (text: string, by = '  '): string => text.replace(/^(?=.)/gm, by);
 
-// biome-ignore lint/suspicious/noControlCharactersInRegex: our own styling must not count into a width
-const widthOf = (text: string): number => [...text.replace(/\x1b\[[\d;]*m/g, '')].length;
+// biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is looked for
+const colours = /\x1b\[[\d;]*m/g;
+
+/** Takes colours out, which harm nobody and only clutter when they are made visible. */
+export const uncoloured = (text: string): string => text.replace(colours, '');
+
+const widthOf = (text: string): number => [...uncoloured(text)].length;
 
 /** Columns of equal width under their heads. Cells are made visible by the caller. */
 export function table(head: string[], rows: string[][]): string {
@@ -52,3 +57,9 @@ export function table(head: string[], rows: string[][]): string {
       .trimEnd();
   return [dim(line(head)), ...rows.map(line)].join('\n');
 }
+
+/** Text of others under a margin of its own, so that no line of it can pass for one of ours. */
+export const quoted = (text: string): string =>
+  visible(text)
+    .trimEnd()
+    .replace(/^/gm, `  ${dim('│')} `);

@@ -9,6 +9,7 @@ import type { AnyOperation } from './operation.js';
 import { pause, resume } from './pause.js';
 import { listDirectives, listTasks, readDirective, taskLogs } from './reading.js';
 import { recordFailure } from './record-failure.js';
+import { reviewTask } from './review.js';
 import { cancelTask, dismissAnneal, retryTask } from './task-moves.js';
 import { taskStatus } from './task-status.js';
 import { listTrust, trustItems } from './trust.js';
@@ -29,6 +30,7 @@ export const operations: readonly AnyOperation[] = [
   listAutomations,
   runAutomation,
 
+  reviewTask,
   taskLogs,
   retryTask,
   dismissAnneal,
@@ -59,6 +61,7 @@ export {
   recordFailure,
   resume,
   retryTask,
+  reviewTask,
   runAutomation,
   taskLogs,
   taskStatus,

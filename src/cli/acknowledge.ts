@@ -1,0 +1,65 @@
+// Asks a person for the ACK of what was just shown, and sends exactly the binding of that.
+import { DispatcherError } from '../errors.js';
+import type { acknowledge, reviewTask } from '../tools/index.js';
+import { ask, assertTerminal } from './ask.js';
+import type { Bridge } from './bridge.js';
+import { say } from './output.js';
+import { type Review, showReview } from './review.js';
+import { quoted, styled } from './text.js';
+
+/**
+ * Shows, asks, and sends, until the acknowledgement holds. What changed in between is shown and asked for again.
+ * @throws LeftOpen; DispatcherError `no_terminal`, `not_allowed`, `wrong_state`
+ */
+export async function acknowledgeAtTerminal(bridge: Bridge, taskId: string, actorId: string): Promise<void> {
+  for (;;) {
+    const review = await bridge.get<typeof reviewTask>(`/tasks/${encodeURIComponent(taskId)}/review`);
+    showReview(review);
+    assertAskable(review);
+    const answers = await askQuestions(review.directive.questions);
+    await ask('Type ACK to let it run, Ctrl-C to leave it waiting: ', (word) => {
+      if (word === 'ACK') return true;
+      say('Only the word ACK lets it run.');
+      return null;
+    });
+    try {
+      const { expires_at } = await bridge.post<typeof acknowledge>('/mcp/acknowledge', {
+        task_id: taskId,
+        actor_id: actorId,
+        binding: review.binding,
+        ...(answers.length === 0 ? {} : { answers_json: answers }),
+      });
+      say(`Acknowledged by ${actorId}, until ${expires_at}.`);
+      return;
+    } catch (error) {
+      if (!(error instanceof DispatcherError) || error.code !== 'changed_since_shown') throw error;
+      say(styled('yellow', `\n${error.message} Look again.\n`));
+    }
+  }
+}
+
+function assertAskable({ task, directive, approve_url }: Review): void {
+  if (task.status !== 'awaiting_ack') {
+    throw new DispatcherError('wrong_state', `Task ${task.task_id} is ${task.status}; it awaits no acknowledgement.`, {
+      hint: `\`doe status ${task.task_id}\` says more.`,
+    });
+  }
+  if (directive.ack === 'passkey') {
+    throw new DispatcherError('not_allowed', 'This directive wants a passkey, which a terminal cannot ask for.', {
+      hint: `Decide on the page: ${approve_url}`,
+    });
+  }
+  assertTerminal(
+    'An acknowledgement',
+    `Task ${task.task_id} waits. Run \`doe ack ${task.task_id}\` at a terminal, or decide on the page: ${approve_url}`,
+  );
+}
+
+async function askQuestions(questions: string[]): Promise<string[]> {
+  const answers: string[] = [];
+  for (const question of questions) {
+    say(quoted(question));
+    answers.push(await ask('Your answer: ', (answer) => (answer === '' ? null : answer)));
+  }
+  return answers;
+}

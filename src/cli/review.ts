@@ -1,0 +1,32 @@
+// What a person is shown before an ACK: all that it would cover. Text of others stands under a margin, with nothing in it unseen.
+import type { reviewTask } from '../tools/index.js';
+import type { Answer } from './bridge.js';
+import { say } from './output.js';
+import { bold, dim, quoted, statusText, styled, visibleLine } from './text.js';
+
+export type Review = Answer<typeof reviewTask>;
+
+export function showReview({ task, directive, script, fix_script, ...review }: Review): void {
+  say(`${bold(`Task ${task.task_id}`)}  ${statusText(task.status)}`);
+  say(
+    `  ${visibleLine(task.task_type)} for ${visibleLine(task.project_id)}, asked for by ${visibleLine(task.actor_id)}`,
+  );
+  if (review.changed !== null) say(styled('yellow', `  ${visibleLine(review.changed)} Below is what is there now.`));
+
+  say(`\n${bold(`Directive ${visibleLine(directive.id)}`)}  version ${directive.version}, ${dim(directive.sha256)}`);
+  say(quoted(directive.content));
+  say(`\n${bold('Payload')}`);
+  say(quoted(JSON.stringify(task.payload, null, 2)));
+  say(`\n${bold(`Script execution/${visibleLine(script.name)}`)}  with all that it can load ${dim(script.sha256)}`);
+  say(quoted(script.text));
+  if (fix_script !== null) {
+    say(`\n${bold(`Fix script execution/${visibleLine(fix_script.name)}`)}  run once after the last failed attempt`);
+    say(quoted(fix_script.text));
+  }
+  say();
+  if (review.secrets.length > 0) say(`  It is given the settings ${visibleLine(review.secrets.join(', '))}.`);
+  if (review.integrations.length > 0) say(`  It may call ${visibleLine(review.integrations.join(', '))}.`);
+  if (review.withheld.length > 0)
+    say(`  Not in force until you trust the directive: ${visibleLine(review.withheld.join('; '))}.`);
+  say(`  Binding ${review.binding}`);
+}

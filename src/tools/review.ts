@@ -1,0 +1,63 @@
+// What an acknowledgement of a task would cover now, whole: for a person who decides at a terminal.
+import { z } from 'zod';
+import { DispatcherError } from '../errors.js';
+import { taskIdSchema, taskView, taskViewSchema } from '../tasks/task.js';
+import type { Dispatcher } from './dispatcher.js';
+import { defineOperation } from './operation.js';
+import { checkPins, pinTask } from './pinning.js';
+import { directiveView, directiveViewSchema, requireTask } from './views.js';
+
+const scriptSchema = z.object({ name: z.string(), text: z.string() });
+
+export const reviewTask = defineOperation({
+  name: 'review_task',
+  title: 'Review a task before its acknowledgement',
+  description:
+    'The directive, the script and the binding that an acknowledgement would cover now, and whether they are still those that the task was pinned to.',
+  input: z.object({ task_id: taskIdSchema }),
+  output: z.object({
+    task: taskViewSchema,
+    binding: z.string().describe('Of what is shown here; send it with the acknowledgement'),
+    changed: z.string().nullable().describe('What no longer is as the task was pinned; null where all is'),
+    directive: directiveViewSchema,
+    withheld: z.array(z.string()).describe('What the directive asks for and gets only once an operator trusts it'),
+    script: scriptSchema.extend({ sha256: z.string() }),
+    fix_script: scriptSchema.nullable(),
+    secrets: z.array(z.string()).describe('Settings that the script is given'),
+    integrations: z.array(z.string()).describe('Integrations that the script may call'),
+    approve_url: z.string(),
+  }),
+  annotations: { readOnlyHint: true, destructiveHint: false, idempotentHint: true, openWorldHint: false },
+  tool: false,
+  async run(dispatcher, { task_id }) {
+    const task = await requireTask(dispatcher, task_id);
+    const check = await checkPins(dispatcher, task);
+    const { pinned, policy } = check.ok ? check : await pinAnyway(dispatcher, task, check.message);
+    return {
+      task: taskView(task),
+      binding: pinned.pins.binding,
+      changed: check.ok ? null : check.message,
+      directive: directiveView(pinned.directive, policy),
+      withheld: policy.withheld,
+      script: { name: pinned.script.name, text: pinned.script.text, sha256: pinned.pins.scriptSha256 },
+      fix_script: pinned.fixScript === null ? null : { name: pinned.fixScript.name, text: pinned.fixScript.text },
+      secrets: policy.secrets,
+      integrations: policy.integrations,
+      approve_url: await dispatcher.approveUrl(task_id),
+    };
+  },
+});
+
+/** What is there now, although the task was pinned to something else. */
+async function pinAnyway(dispatcher: Dispatcher, task: Parameters<typeof checkPins>[1], why: string) {
+  const { taskType, projectId, payloadJson } = task;
+  try {
+    return await pinTask(dispatcher, { taskType, projectId, payload: payloadJson });
+  } catch (error) {
+    if (!(error instanceof DispatcherError)) throw error;
+    throw new DispatcherError(error.code, `Task ${task.id} cannot be acknowledged as things are: ${why}`, {
+      ...(error.hint === undefined ? {} : { hint: error.hint }),
+      cause: error,
+    });
+  }
+}
