@@ -39,6 +39,7 @@ const table = {
   not_found: [404, 2],
   method_not_allowed: [405, 2],
   task_exists: [409, 1],
+  file_exists: [409, 1],
   wrong_state: [409, 1],
   changed_since_shown: [409, 1],
   nothing_changed: [409, 1],

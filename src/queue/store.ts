@@ -20,6 +20,17 @@ export interface Store {
   watch(listener: () => void): () => void;
   /** The later of the wall clock and the newest event: what expiry is judged by, so that a clock set back revives nothing. */
   now(): Promise<number>;
+  /**
+   * Removes log lines written before `before`, and tasks that settled before it with all that belongs to them, a few at a
+   * time. Open work, events, kept texts and each directive's last success stay.
+   */
+  prune(before: number): Promise<{ tasks: number; logLines: number }>;
+  /**
+   * Writes a whole copy as of one moment to `file`, while others go on writing; on disk when the promise resolves.
+   * @throws DispatcherError `file_exists`, `home_not_writable`, `store_unavailable`
+   */
+  backup(file: string): Promise<void>;
+  /** Answers every move that waits, then closes. */
   close(): Promise<void>;
 }
 
@@ -61,6 +72,8 @@ export interface Repin {
 
 export interface Claim {
   runId: string;
+  /** Whose lease it is. */
+  processId: string;
   task: Task;
   /** Null for a task that wants no acknowledgement and has not run yet. */
   ack: Ack | null;
@@ -107,6 +120,8 @@ export interface Lease {
 
 export interface Settlement {
   runId: string;
+  /** Who settles: the process that begun the run, or that seized it. */
+  processId: string;
   verdict: Verdict;
   outcome: Outcome;
   exitCode: number | null;
@@ -168,13 +183,16 @@ export interface TaskStore {
    */
   begin(
     runId: string,
-    run: { host: string; ack: NewAck | null },
+    run: { processId: string; host: string; ack: NewAck | null },
   ): Promise<{ task: Task; ack: Ack; run: RunRow } | null>;
   /** Notes the process that a run became; false where the lease is lost. */
   spawned(runId: string, pid: number, pidStart: string | null): Promise<boolean>;
   /** Keeps leases alive. Answers those that are no longer this process's own, and those whose task is asked to stop. */
   heartbeat(processId: string, runIds: string[]): Promise<{ lost: string[]; cancelled: string[] }>;
-  /** Ends a run, once: only the holder of `runId`. Opens failure and bundle rows, spends the ack when the task settles. */
+  /**
+   * Ends a run, once: only the process that holds its lease. A retry of a task that is asked to stop becomes its cancel. Opens failure and bundle rows, spends the ack when the task
+   * settles.
+   */
   settle(settlement: Settlement): Promise<Task | null>;
   leases(): Promise<Lease[]>;
   /** Takes over a lease whose heartbeat counter still stands at `beat`; false where it moved. */
@@ -182,7 +200,7 @@ export interface TaskStore {
   run(runId: string): Promise<RunRow | null>;
   /** Oldest first. */
   runs(taskId: string): Promise<RunRow[]>;
-  /** The newest succeeded run of the directive `directiveId`, with the payload that it had. */
+  /** The newest succeeded run of the directive `directiveId`, with the payload that it had, its secret values masked. */
   lastSuccess(directiveId: string): Promise<{ run: RunRow; payload: JsonObject } | null>;
   /** When the next queued task becomes due; null where none waits for a time. */
   nextDueAt(): Promise<number | null>;
@@ -270,11 +288,50 @@ export interface Event {
   assurance: Assurance | null;
   data: JsonObject;
   at: number;
-  /** sha256 over the previous event of the same task (or of the home) and this one's content. */
+  /** sha256 over the previous event of the same task (or of the home), this one's content and its place. */
   hash: string;
 }
 
 export type NewEvent = Pick<Event, 'taskId' | 'type' | 'assurance' | 'data'>;
+
+/** The newest event of one chain, as a seal keeps it. */
+export interface ChainHead {
+  taskId: string | null;
+  seq: number;
+  hash: string;
+}
+
+/** The heads of every chain that grew since the seal before, under one hash with that seal's. */
+export interface Seal {
+  seq: number;
+  /** The newest event that it covers. */
+  upTo: number;
+  heads: ChainHead[];
+  at: number;
+  hash: string;
+}
+
+/** One row of the audit trail that is not as it was written. */
+export interface AuditFault {
+  kind: 'event_missing' | 'event_changed' | 'seal_missing' | 'seal_changed';
+  /** Of the event; of the seal for the faults of seals. */
+  seq: number;
+  taskId: string | null;
+  /** One sentence for a person. */
+  message: string;
+}
+
+export interface AuditReport {
+  /** How many of each were looked at. */
+  events: number;
+  seals: number;
+  /** Events up to this one are covered by a seal; 0 for none. */
+  sealedUpTo: number;
+  /** The newest seal's hash: kept elsewhere, it shows later that nothing before it was rewritten. */
+  sealHash: string | null;
+  /** The first hundred, by place. */
+  faults: AuditFault[];
+}
 
 export type ProcessKind = 'serve' | 'worker' | 'mcp';
 
@@ -328,6 +385,10 @@ export interface LedgerStore {
   /** Events after `seq` in commit order: the only source of waits, live pages, notifications and wake-ups. */
   changes(afterSeq: number, limit: number): Promise<Event[]>;
   newestSeq(): Promise<number>;
+  /** Seals what is not sealed yet; null where nothing is. */
+  seal(): Promise<Seal | null>;
+  /** Recomputes every chain and every seal, and names each row that was edited, removed or moved. */
+  verify(): Promise<AuditReport>;
 
   join(process: Omit<ProcessRow, 'beat' | 'beatAt' | 'startedAt'>): Promise<void>;
   /** Says that this process lives, and what its worker does. */
@@ -364,6 +425,6 @@ export interface LedgerStore {
   homeId(): Promise<string>;
   /** A fact about the home, such as the fingerprint of its secret. */
   fact(name: string): Promise<string | null>;
-  /** Sets it where it is unset and answers what stands there now; with `expected`, replaces exactly that. */
+  /** Sets it where it is unset, or with `expected` replaces exactly that; answers what stands there now, '' for nothing. */
   setFact(name: string, value: string, expected?: string): Promise<string>;
 }

@@ -57,6 +57,7 @@ export function createRescue({ dispatcher, processId, random, isOurs }: RescueOp
     const outcome = verdict.move === 'cancelled' ? 'cancelled' : 'interrupted';
     const settled = await store.tasks.settle({
       runId,
+      processId,
       verdict,
       outcome,
       exitCode: null,

@@ -23,7 +23,7 @@ export interface RunContext {
 }
 
 /** Resolves when the task is out of this worker's hands. Throws only for faults of the store. */
-export async function runTask(context: RunContext, { runId, task, ack }: Claim): Promise<void> {
+export async function runTask(context: RunContext, { runId, processId, task, ack }: Claim): Promise<void> {
   const { dispatcher } = context;
   const check = await checkPins(dispatcher, task);
   const problem = check.ok ? ackProblem(task, ack, check, await dispatcher.store.now()) : check.message;
@@ -32,6 +32,7 @@ export async function runTask(context: RunContext, { runId, task, ack }: Claim):
     return;
   }
   const begun = await dispatcher.store.tasks.begin(runId, {
+    processId,
     host: hostname(),
     ack: ack === null ? await ownAck(dispatcher, task, check) : null,
   });
@@ -172,6 +173,7 @@ async function settle(
   const aid = verdict.move === 'anneal_opened' ? newAnnealId(task.id, now) : null;
   const settled = await store.tasks.settle({
     runId: run.id,
+    processId: run.processId,
     verdict,
     outcome: report.outcome,
     exitCode: report.exitCode,

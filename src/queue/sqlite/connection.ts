@@ -1,31 +1,29 @@
 // The one connection to the file, and the one way to write: moves that wait in the same turn share a transaction, each in
 // a savepoint of its own, and nobody is answered before the commit that holds their move.
-import { chmodSync, closeSync, existsSync, openSync } from 'node:fs';
-import Sqlite, { type Database } from 'better-sqlite3';
+import type { Database } from 'better-sqlite3';
 import { DispatcherError } from '../../errors.js';
-import { migrate } from '../migrate.js';
+import { isBusy, translate } from './faults.js';
+import { busyStepMs, openDatabase } from './open.js';
+import { createSettler, type Job } from './transaction.js';
 
 /** How long a move waits for another process's transaction before it gives up. */
 const busyLimitMs = 10_000;
-const busyStepMs = 5;
 const foreignChangePollMs = 50;
+/** Transactions after which the write-ahead log is written back, in a turn in which nobody waits for an answer. */
+const checkpointEvery = 500;
 
 export interface Connection {
   readonly db: Database;
   /**
    * Runs `move` in an immediate transaction. `durable` moves are on disk before the promise resolves.
-   * @throws DispatcherError `store_busy`, `store_unavailable`; whatever `move` throws, with nothing changed
+   * @throws DispatcherError `store_busy`, `store_unavailable`, `shutting_down`; whatever `move` throws, with nothing changed
    */
   write<T>(durable: boolean, move: () => T): Promise<T>;
+  /** Looks again while a lock is in the way. @throws DispatcherError `store_busy`, `database_broken`; what `look` throws */
+  read<T>(look: () => T | Promise<T>): Promise<T>;
   watch(listener: () => void): () => void;
+  /** Answers every move that waits, then closes. */
   close(): Promise<void>;
-}
-
-interface Job {
-  durable: boolean;
-  move: () => unknown;
-  resolve(value: unknown): void;
-  reject(error: unknown): void;
 }
 
 export function openConnection(path: string): Connection {
@@ -33,13 +31,19 @@ export function openConnection(path: string): Connection {
   const listeners = new Set<() => void>();
   let waiting: Job[] = [];
   let scheduled = false;
+  let closing = false;
   let busySince: number | null = null;
   let synchronous = '';
   let dataVersion = 0;
+  let sinceCheckpoint = 0;
   let poll: NodeJS.Timeout | undefined;
 
-  const totalChanges = db.prepare<[], { changes: number }>('SELECT total_changes() AS changes');
-  const changesSoFar = () => totalChanges.get()?.changes;
+  const statement = {
+    begin: db.prepare('BEGIN IMMEDIATE'),
+    changes: db.prepare<[], number>('SELECT total_changes()').pluck(),
+    dataVersion: db.prepare<[], number>('PRAGMA data_version').pluck(),
+  };
+  const settle = createSettler(db);
 
   const announce = () => {
     for (const listener of [...listeners]) listener();
@@ -55,7 +59,7 @@ export function openConnection(path: string): Connection {
     const wanted = durable ? 'FULL' : 'NORMAL';
     if (synchronous !== wanted) db.pragma(`synchronous = ${wanted}`);
     synchronous = wanted;
-    db.exec('BEGIN IMMEDIATE');
+    statement.begin.run();
   };
 
   const flush = () => {
@@ -70,10 +74,19 @@ export function openConnection(path: string): Connection {
     busySince = null;
     const jobs = waiting;
     waiting = [];
-    const before = changesSoFar();
-    settle(db, jobs);
+    const before = statement.changes.get();
+    settle(jobs);
     // A look that found nothing to do is no news: announcing it would wake the one who looked.
-    if (changesSoFar() !== before) queueMicrotask(announce);
+    if (statement.changes.get() === before) return;
+    queueMicrotask(announce);
+    sinceCheckpoint += 1;
+    if (sinceCheckpoint >= checkpointEvery) setImmediate(checkpoint);
+  };
+
+  const checkpoint = () => {
+    if (sinceCheckpoint < checkpointEvery || !db.open) return;
+    sinceCheckpoint = 0;
+    quietly(() => db.pragma('wal_checkpoint(PASSIVE)'));
   };
 
   const waitOrGiveUp = (error: unknown) => {
@@ -88,24 +101,41 @@ export function openConnection(path: string): Connection {
     for (const { reject } of jobs) reject(translate(error));
   };
 
+  const enqueue = <T>(durable: boolean, move: () => T) =>
+    new Promise<T>((resolve, reject) => {
+      waiting.push({ durable, move, resolve: resolve as (value: unknown) => void, reject });
+      schedule(setImmediate);
+    });
+
   const lookForForeignChanges = () => {
-    const version = db.pragma('data_version', { simple: true }) as number;
-    if (version === dataVersion) return;
+    const version = quietly(() => statement.dataVersion.get());
+    if (version === undefined || version === dataVersion) return;
     dataVersion = version;
     announce();
   };
 
   return {
     db,
-    write: <T>(durable: boolean, move: () => T) =>
-      new Promise<T>((resolve, reject) => {
-        waiting.push({ durable, move, resolve: resolve as (value: unknown) => void, reject });
-        schedule(setImmediate);
-      }),
+    write(durable, move) {
+      if (closing)
+        return Promise.reject(new DispatcherError('shutting_down', 'The store is closing; nothing was changed.'));
+      return enqueue(durable, move);
+    },
+    async read(look) {
+      const since = performance.now();
+      for (;;) {
+        try {
+          return await look();
+        } catch (error) {
+          if (!isBusy(error) || performance.now() - since >= busyLimitMs) throw translate(error);
+          await new Promise((resolve) => setTimeout(resolve, busyStepMs));
+        }
+      }
+    },
     watch(listener) {
       listeners.add(listener);
       if (poll === undefined) {
-        dataVersion = db.pragma('data_version', { simple: true }) as number;
+        dataVersion = statement.dataVersion.get() ?? 0;
         poll = setInterval(lookForForeignChanges, foreignChangePollMs);
         poll.unref();
       }
@@ -117,106 +147,22 @@ export function openConnection(path: string): Connection {
       };
     },
     async close() {
+      closing = true;
       clearInterval(poll);
       listeners.clear();
-      if (waiting.length > 0) flush();
+      // A move behind all that wait is answered with them or after them.
+      if (waiting.length > 0) await enqueue(false, () => {}).catch(() => {});
       db.close();
     },
   };
 }
 
-/** Runs the jobs inside the open transaction and answers each only after the commit. */
-function settle(db: Database, jobs: Job[]): void {
-  const answers = jobs.map((job) => attempt(db, job, jobs.length > 1));
+/** For what runs by itself and is repeated: a lock or a failing disk is told to whoever asks for something next. */
+function quietly<T>(look: () => T): T | undefined {
   try {
-    const onlyFailed = jobs.length === 1 && answers[0]?.failed === true;
-    db.exec(onlyFailed ? 'ROLLBACK' : 'COMMIT');
+    return look();
   } catch (error) {
-    if (db.inTransaction) db.exec('ROLLBACK');
-    for (const { reject } of jobs) reject(translate(error));
-    return;
+    if (translate(error) instanceof DispatcherError) return undefined;
+    throw error;
   }
-  for (const [index, { failed, value }] of answers.entries()) {
-    if (failed) jobs[index]?.reject(translate(value));
-    else jobs[index]?.resolve(value);
-  }
-}
-
-function attempt(db: Database, { move }: Job, shared: boolean): { failed: boolean; value: unknown } {
-  if (shared) db.exec('SAVEPOINT move');
-  try {
-    const value = move();
-    if (shared) db.exec('RELEASE move');
-    return { failed: false, value };
-  } catch (value) {
-    if (shared) db.exec('ROLLBACK TO move; RELEASE move');
-    return { failed: true, value };
-  }
-}
-
-function openDatabase(path: string): Database {
-  try {
-    if (!existsSync(path)) closeSync(openSync(path, 'a', 0o600));
-    const db = new Sqlite(path, { timeout: busyStepMs });
-    db.pragma('busy_timeout = 5000');
-    db.pragma('journal_mode = WAL');
-    db.pragma('foreign_keys = ON');
-    migrate(db);
-    db.pragma(`busy_timeout = ${busyStepMs}`);
-    chmodSync(path, 0o600);
-    return db;
-  } catch (error) {
-    throw translate(error, path);
-  }
-}
-
-const codeOf = (error: unknown): string => String((error as { code?: unknown }).code ?? '');
-const isBusy = (error: unknown): boolean => codeOf(error).startsWith('SQLITE_BUSY');
-
-/** SQLite's faults in our words; anything else as it is. */
-function translate(error: unknown, path = 'db.sqlite'): unknown {
-  const code = codeOf(error);
-  const cause = error;
-  if (error instanceof DispatcherError) return error;
-  if (isBusy(error)) {
-    return new DispatcherError('store_busy', 'Another process keeps the database busy.', {
-      hint: 'Try again in a moment.',
-      cause,
-    });
-  }
-  if (code === 'SQLITE_FULL' || code.startsWith('SQLITE_IOERR')) {
-    return new DispatcherError('store_unavailable', 'The database cannot be written: the disk is full or fails.', {
-      hint: 'Free some space; the worker goes on by itself then.',
-      cause,
-    });
-  }
-  if (
-    code.startsWith('SQLITE_READONLY') ||
-    code.startsWith('SQLITE_CANTOPEN') ||
-    code === 'EACCES' ||
-    code === 'EROFS' ||
-    code === 'EPERM'
-  ) {
-    return new DispatcherError('home_not_writable', `${path} cannot be written.`, {
-      hint: 'Give the user that runs doe the right to write in the home.',
-      cause,
-    });
-  }
-  if (code === 'SQLITE_NOTADB' || code.startsWith('SQLITE_CORRUPT')) {
-    return new DispatcherError('database_broken', `${path} is no intact SQLite database.`, {
-      hint: 'Restore it from a backup (`doe backup` makes them), or move it away to begin anew.',
-      cause,
-    });
-  }
-  if (code === 'ERR_DLOPEN_FAILED' || /bindings file|better_sqlite3\.node/.test(String((error as Error).message))) {
-    return new DispatcherError(
-      'native_binding_missing',
-      'The native part of better-sqlite3 is not there or was built for another Node.',
-      {
-        hint: 'Run `npm rebuild better-sqlite3`; with npx, allow its install script: npx --allow-scripts=better-sqlite3 doe-dispatcher …',
-        cause,
-      },
-    );
-  }
-  return error;
 }

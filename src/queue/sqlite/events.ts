@@ -24,24 +24,27 @@ export interface EventWriter {
   time(): number;
 }
 
-/** What the hash of an event covers: all that an auditor reads, and the hash of the event before. */
-export const eventHash = (event: Omit<EventRow, 'seq' | 'hash'>, previous: string): string =>
+/** What the hash of an event covers: its place, all that an auditor reads, and the hash of the event before in its chain. */
+export const eventHash = (event: Omit<EventRow, 'hash'>, previous: string): string =>
   sha256Hex(canonicalize({ ...event, previous }) ?? '');
 
 export function createEventWriter(db: Database, clock: Clock): EventWriter {
   const newest = db.prepare<[], { at: number }>('SELECT at FROM events ORDER BY seq DESC LIMIT 1');
+  // Not the highest seq that is there: the place of a removed event is never given away again.
+  const lastPlace = db.prepare<[], number>("SELECT seq FROM sqlite_sequence WHERE name = 'events'").pluck();
   const previous = db.prepare<[string | null], { hash: string }>(
     'SELECT hash FROM events WHERE task_id IS ? ORDER BY seq DESC LIMIT 1',
   );
   const insert = db.prepare(
-    `INSERT INTO events (task_id, type, from_status, to_status, actor_id, principal, channel, key_id, assurance, data, at, hash)
-     VALUES (@task_id, @type, @from_status, @to_status, @actor_id, @principal, @channel, @key_id, @assurance, @data, @at, @hash)`,
+    `INSERT INTO events (seq, task_id, type, from_status, to_status, actor_id, principal, channel, key_id, assurance, data, at, hash)
+     VALUES (@seq, @task_id, @type, @from_status, @to_status, @actor_id, @principal, @channel, @key_id, @assurance, @data, @at, @hash)`,
   );
   const time = () => Math.max(clock.now(), newest.get()?.at ?? 0);
   return {
     time,
     write({ taskId, type, from = null, to = null, assurance = null, data = {} }, by) {
       const event = {
+        seq: (lastPlace.get() ?? 0) + 1,
         task_id: taskId,
         type,
         from_status: from,

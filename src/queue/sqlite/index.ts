@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import type { Clock } from '../../clock.js';
 import type { Store } from '../store.js';
-import { openConnection } from './connection.js';
+import { type Connection, openConnection } from './connection.js';
 import type { Context } from './context.js';
 import { createEventWriter } from './events.js';
 import { createFailureWriter } from './failures.js';
@@ -12,19 +12,30 @@ import { createMover } from './move.js';
 import { createPeopleStore } from './people.js';
 import { createRunMoves } from './runs.js';
 import { createTaskMoves } from './tasks.js';
+import { createBackup, createPruning } from './upkeep.js';
 
 /** Opens, and where needed makes or migrates, `db.sqlite` in the home. */
-export function openSqliteStore({ home, clock }: { home: string; clock: Clock }): Store {
-  const { db, write, watch, close } = openConnection(join(home, 'db.sqlite'));
+export const openSqliteStore = ({ home, clock }: { home: string; clock: Clock }): Store =>
+  storeOn(openConnection(join(home, 'db.sqlite')), clock);
+
+/** The store over a connection that is open. */
+export function storeOn({ db, write, read, watch, close }: Connection, clock: Clock): Store {
   const events = createEventWriter(db, clock);
   const context: Context = { db, write, events, mover: createMover(db, events), failures: createFailureWriter(db) };
+  /** Each method's reads look again while a lock is in the way, and leave SQLite's faults in our words. */
+  const reading = <Part extends object>(part: Part): Part =>
+    Object.fromEntries(
+      Object.entries(part).map(([name, method]) => [name, (...args: unknown[]) => read(() => method(...args))]),
+    ) as Part;
   return {
-    tasks: { ...createTaskMoves(context), ...createRunMoves(context) },
-    logs: createLogStore(context),
-    people: createPeopleStore(context),
-    ledger: createLedgerStore(context),
+    tasks: reading({ ...createTaskMoves(context), ...createRunMoves(context) }),
+    logs: reading(createLogStore(context)),
+    people: reading(createPeopleStore(context)),
+    ledger: reading(createLedgerStore(context)),
     watch,
-    now: async () => events.time(),
+    prune: createPruning({ db, write }),
+    backup: createBackup({ db }),
+    now: () => read(events.time),
     close,
   };
 }

@@ -13,8 +13,10 @@ import {
   toFailure,
   toProcess,
 } from './rows.js';
+import { createSealer } from './seals.js';
+import { verifyTrail } from './verify.js';
 
-const annealRows = `SELECT f.*, a.rowid AS anneal_seq, a.aid AS anneal_aid, a.status AS anneal_status, a.opened_at, a.closed_at
+const annealRows = `SELECT f.*, a.seq AS anneal_seq, a.aid AS anneal_aid, a.status AS anneal_status, a.opened_at, a.closed_at
   FROM anneal_tasks AS a JOIN failures AS f ON f.id = a.failure_id`;
 
 export function createLedgerStore({ db, write, events }: Context): LedgerStore {
@@ -50,11 +52,13 @@ export function createLedgerStore({ db, write, events }: Context): LedgerStore {
   const addFact = db.prepare('INSERT OR IGNORE INTO facts (name, value) VALUES (?, ?)');
   const changeFact = db.prepare('UPDATE facts SET value = ? WHERE name = ? AND value = ?');
 
+  const sealer = createSealer(db);
+
   const setFact = (name: string, value: string, expected?: string) =>
     write(true, () => {
       if (expected === undefined) addFact.run(name, value);
       else changeFact.run(value, name, expected);
-      return (fact.get(name) as { value: string }).value;
+      return fact.get(name)?.value ?? '';
     });
 
   return {
@@ -63,6 +67,8 @@ export function createLedgerStore({ db, write, events }: Context): LedgerStore {
       (taskId === undefined ? allEvents.all(after, limit) : eventsOf.all(taskId, after, limit)).map(toEvent),
     changes: async (afterSeq, limit) => allEvents.all(afterSeq, limit).map(toEvent),
     newestSeq: async () => newest.get()?.seq ?? 0,
+    seal: async () => (sealer.due() ? ((await write(true, () => sealer.seal(events.time()))) ?? null) : null),
+    verify: () => verifyTrail(db),
 
     join: (process) => write(false, () => void join.run({ ...process, at: events.time() })),
     beat: (processId, worker) => write(false, () => void beat.run(events.time(), worker, processId)),
@@ -70,24 +76,24 @@ export function createLedgerStore({ db, write, events }: Context): LedgerStore {
     processes: async () => processes.all().map(toProcess),
 
     async anneals({ status, taskId, limit, cursor }) {
-      const before = fromCursor(cursor);
+      const before = fromCursor('anneals', cursor);
       const conditions = [
         ...(status === undefined ? [] : ['a.status = @status']),
         ...(taskId === undefined ? [] : ['a.task_id = @taskId']),
-        ...(before === null ? [] : ['a.rowid < @before']),
+        ...(before === null ? [] : ['a.seq < @before']),
       ];
       const where = conditions.length === 0 ? '' : `WHERE ${conditions.join(' AND ')}`;
       const given = Object.fromEntries(Object.entries({ status, taskId, before }).filter(([, value]) => value != null));
       const rows = db
         .prepare<[object], AnnealColumns & { anneal_seq: number }>(
-          `${annealRows} ${where} ORDER BY a.rowid DESC LIMIT @limit`,
+          `${annealRows} ${where} ORDER BY a.seq DESC LIMIT @limit`,
         )
         .all({ ...given, limit: limit + 1 });
       const page = rows.slice(0, limit);
       const last = page.at(-1);
       return {
         anneals: page.map(toAnneal),
-        nextCursor: rows.length > limit && last !== undefined ? toCursor(last.anneal_seq) : null,
+        nextCursor: rows.length > limit && last !== undefined ? toCursor('anneals', last.anneal_seq) : null,
       };
     },
     async anneal(aid) {

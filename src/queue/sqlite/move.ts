@@ -45,11 +45,16 @@ export function createMover(db: Database, events: EventWriter): Mover {
     move(row, { move, to, by, set = {}, assurance = null, data = {} }) {
       if (row === undefined || !isAllowed(move, row.status, to)) return null;
       const at = events.write({ taskId: row.id, type: move, from: row.status, to, assurance, data }, by);
-      const columns = { status: to, updated_at: at, ...set };
+      const columns = { status: to, updated_at: at, ...set, ...(to === 'queued' ? dueness(row, set) : {}) };
       return update(Object.keys(columns)).get({ ...columns, seq: row.seq }) as TaskRow;
     },
   };
 }
+
+/** A task that returns to the queue with a time to wait for is not due yet; the claim says when it is. */
+const dueness = (row: TaskRow, { run_after = row.run_after }: NonNullable<MoveFacts['set']>) => ({
+  due: run_after === null ? 1 : 0,
+});
 
 /** What a task loses whenever it leaves a worker's hands. */
 export const withoutLease = { run_id: null, lease_process: null, lease_ms: null, cancel_requested_at: null } as const;

@@ -53,6 +53,8 @@ export interface TaskRow extends PinColumns {
   require_ack: number;
   priority: number;
   run_after: number | null;
+  /** 1 once its time has come; a queued task is claimed only then. */
+  due: number;
   requested_run_after: number | null;
   fix_used: number;
   ack_id: string | null;

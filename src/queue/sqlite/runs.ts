@@ -1,10 +1,10 @@
 // A task in a worker's hands: leased, begun, kept alive, settled once.
-import type { JsonObject } from '../../tasks/outcome.js';
-import { retryCoverMs } from '../../tasks/retry.js';
-import { bySystem, newRunId } from '../../tasks/task.js';
-import { assertNotNewer, versionOf } from '../migrate.js';
+import { retryCoverMs, type Verdict } from '../../tasks/retry.js';
+import { bySystem, newRunId, visiblePayload } from '../../tasks/task.js';
 import type { Settlement, TaskStore } from '../store.js';
+import { createClaimer } from './claims.js';
 import type { Context } from './context.js';
+import { assertNotNewer } from './migrate.js';
 import { withoutLease } from './move.js';
 import { type AckRow, type RunColumns, type TaskRow, toAck, toRun, toTask } from './rows.js';
 import { ackValues, insertAck, insertInto } from './tasks.js';
@@ -41,23 +41,9 @@ const runColumns = [
   'secret_paths',
 ];
 
-/** The most urgent due task whose type is below its limit. */
-const mostUrgent = `
-  SELECT t.seq FROM tasks AS t INDEXED BY tasks_to_claim
-  WHERE t.status = 'queued' AND t.run_id IS NULL
-    AND (t.run_after IS NULL OR t.run_after <= @now)
-    AND (t.concurrency = 0 OR (SELECT count(*) FROM tasks AS r WHERE r.run_id IS NOT NULL AND r.task_type = t.task_type) < t.concurrency)
-    AND NOT EXISTS (SELECT 1 FROM facts WHERE name = 'paused')
-  ORDER BY t.priority DESC, t.seq LIMIT 1`;
-
-export const claimStatement = `
-UPDATE tasks SET run_id = @run_id, lease_process = @process_id, lease_ms = @lease_ms, lease_beat = lease_beat + 1
-WHERE seq = (${mostUrgent})
-RETURNING *`;
-
 export function createRunMoves({ db, write, events, mover, failures }: Context): Half {
-  const claim = db.prepare<[object], TaskRow>(claimStatement);
-  const waiting = db.prepare<[object], { seq: number }>(mostUrgent);
+  const claimer = createClaimer(db);
+  const schemaVersion = db.prepare<[], number>('PRAGMA user_version').pluck();
   const release = db.prepare(
     "UPDATE tasks SET run_id = NULL, lease_process = NULL, lease_ms = NULL WHERE run_id = ? AND status = 'queued'",
   );
@@ -68,7 +54,8 @@ export function createRunMoves({ db, write, events, mover, failures }: Context):
   const runById = db.prepare<[string], RunColumns>('SELECT * FROM runs WHERE id = ?');
   const runsOf = db.prepare<[string], RunColumns>('SELECT * FROM runs WHERE task_id = ? ORDER BY started_at, rowid');
   const noteProcess = db.prepare(
-    'UPDATE runs SET pid = @pid, pid_start = @pid_start WHERE id = @run_id AND finished_at IS NULL',
+    `UPDATE runs SET pid = @pid, pid_start = @pid_start WHERE id = @run_id AND finished_at IS NULL
+       AND process_id = (SELECT lease_process FROM tasks WHERE run_id = @run_id)`,
   );
   const beat = db.prepare<[string, string], { cancel_requested_at: number | null }>(
     'UPDATE tasks SET lease_beat = lease_beat + 1 WHERE run_id = ? AND lease_process = ? RETURNING cancel_requested_at',
@@ -85,10 +72,11 @@ export function createRunMoves({ db, write, events, mover, failures }: Context):
     "SELECT * FROM runs WHERE directive_id = ? AND outcome = 'succeeded' ORDER BY finished_at DESC LIMIT 1",
   );
   const nextDue = db.prepare<[number], { at: number | null }>(
-    "SELECT min(run_after) AS at FROM tasks WHERE status = 'queued' AND run_id IS NULL AND run_after IS NOT NULL AND run_after > ?",
+    "SELECT min(run_after) AS at FROM tasks INDEXED BY tasks_waiting WHERE status = 'queued' AND run_id IS NULL AND due = 0 AND run_after > ?",
   );
 
-  const holds = (ack: AckRow, at: number): boolean => {
+  const holds = (ack: AckRow, row: TaskRow, at: number): boolean => {
+    if (ack.task_id !== row.id || ack.binding !== row.binding) return false;
     if (ack.revoked_at !== null || ack.spent_at !== null) return false;
     return ack.first_started_at === null ? at < ack.expires_at : at < ack.first_started_at + retryCoverMs;
   };
@@ -104,6 +92,12 @@ export function createRunMoves({ db, write, events, mover, failures }: Context):
     finished_at: verdict.move === 'retry_scheduled' ? null : at,
   });
 
+  /** A cancel that came while the script was failing by itself: what was to be stopped is not tried again. */
+  const underCancel = (verdict: Verdict, row: TaskRow): Verdict =>
+    verdict.move === 'retry_scheduled' && row.cancel_requested_at !== null
+      ? { move: 'cancelled', reason: row.status_reason, runAfter: null }
+      : verdict;
+
   const targets = {
     succeeded: 'succeeded',
     retry_scheduled: 'queued',
@@ -115,29 +109,30 @@ export function createRunMoves({ db, write, events, mover, failures }: Context):
   return {
     async claim({ processId, leaseMs }) {
       // An older program beside a migrated database must not touch what it does not understand.
-      assertNotNewer(versionOf(db));
+      assertNotNewer(schemaVersion.get() ?? 0);
       // A look first: an idle worker must not take the write lock from those who have something to write.
-      if (waiting.get({ now: events.time() }) === undefined) return null;
+      if (!claimer.worthwhile(events.time())) return null;
       return write(false, () => {
-        const row = claim.get({ run_id: newRunId(), process_id: processId, lease_ms: leaseMs, now: events.time() });
+        const row = claimer.claim({ run_id: newRunId(), process_id: processId, lease_ms: leaseMs }, events.time());
         if (row === undefined) return null;
         const ack = row.ack_id === null ? undefined : ackById.get(row.ack_id);
-        return { runId: row.run_id as string, task: toTask(row), ack: ack === undefined ? null : toAck(ack) };
+        const task = toTask(row);
+        return { runId: row.run_id as string, processId, task, ack: ack === undefined ? null : toAck(ack) };
       });
     },
 
     release: (runId) => write(false, () => void release.run(runId)),
 
-    begin: (runId, { host, ack: given }) =>
+    begin: (runId, { host, processId, ack: given }) =>
       write(true, () => {
         const row = mover.rowOfRun(runId);
-        if (row === undefined) return null;
+        if (row?.lease_process !== processId) return null;
         const at = events.time();
         const ackId = row.ack_id ?? given?.id;
         if (ackId === undefined) return null;
         const known = ackById.get(ackId);
-        if (known === undefined && (given === null || row.require_ack === 1)) return null;
-        if (known !== undefined && !holds(known, at)) return null;
+        if (known === undefined && (given?.pins.binding !== row.binding || row.require_ack === 1)) return null;
+        if (known !== undefined && !holds(known, row, at)) return null;
         const first = known?.first_started_at ?? at;
         const moved = mover.move(row, {
           move: 'started',
@@ -184,12 +179,7 @@ export function createRunMoves({ db, write, events, mover, failures }: Context):
       }),
 
     spawned: (runId, pid, pidStart) =>
-      write(
-        false,
-        () =>
-          mover.rowOfRun(runId) !== undefined &&
-          noteProcess.run({ run_id: runId, pid, pid_start: pidStart }).changes === 1,
-      ),
+      write(false, () => noteProcess.run({ run_id: runId, pid, pid_start: pidStart }).changes === 1),
 
     heartbeat: (processId, runIds) =>
       write(false, () => {
@@ -202,16 +192,17 @@ export function createRunMoves({ db, write, events, mover, failures }: Context):
 
     settle: (settlement) =>
       write(true, () => {
-        const { runId, verdict, outcome, exitCode, signal, failure, aid, scriptChangedTo } = settlement;
+        const { runId, processId, outcome, exitCode, signal, failure, aid, scriptChangedTo } = settlement;
         const row = mover.rowOfRun(runId);
-        if (row === undefined) return null;
+        if (row?.lease_process !== processId || row.status !== 'running') return null;
         const at = events.time();
+        const verdict = underCancel(settlement.verdict, row);
         const healedBy = verdict.move === 'succeeded' ? row.aid : null;
         const moved = mover.move(row, {
           move: verdict.move,
           to: targets[verdict.move],
           by: bySystem,
-          set: settleColumns(settlement, row, at),
+          set: settleColumns({ ...settlement, verdict }, row, at),
           data: {
             run_id: runId,
             outcome,
@@ -255,7 +246,9 @@ export function createRunMoves({ db, write, events, mover, failures }: Context):
     runs: async (taskId) => runsOf.all(taskId).map(toRun),
     async lastSuccess(directiveId) {
       const row = lastSuccess.get(directiveId);
-      return row === undefined ? null : { run: toRun(row), payload: JSON.parse(row.payload_json) as JsonObject };
+      if (row === undefined) return null;
+      const secretPaths = JSON.parse(row.secret_paths) as string[];
+      return { run: toRun(row), payload: visiblePayload({ payloadJson: row.payload_json, secretPaths }) };
     },
     nextDueAt: async () => nextDue.get(events.time())?.at ?? null,
   };

@@ -38,6 +38,7 @@ CREATE TABLE tasks (
   concurrency INTEGER NOT NULL,
   priority INTEGER NOT NULL,
   run_after INTEGER,
+  due INTEGER NOT NULL,
   requested_run_after INTEGER,
   awaiting_since INTEGER,
   fix_used INTEGER NOT NULL DEFAULT 0,
@@ -57,8 +58,9 @@ CREATE TABLE tasks (
   started_at INTEGER,
   finished_at INTEGER
 ) STRICT;
-CREATE INDEX tasks_to_claim ON tasks (priority DESC, seq) WHERE status = 'queued' AND run_id IS NULL;
-CREATE INDEX tasks_due ON tasks (run_after) WHERE status = 'queued' AND run_id IS NULL AND run_after IS NOT NULL;
+CREATE INDEX tasks_to_claim ON tasks (priority DESC, seq) WHERE status = 'queued' AND run_id IS NULL AND due = 1 AND concurrency = 0;
+CREATE INDEX tasks_limited ON tasks (task_type, priority DESC, seq) WHERE status = 'queued' AND run_id IS NULL AND due = 1 AND concurrency > 0;
+CREATE INDEX tasks_waiting ON tasks (run_after) WHERE status = 'queued' AND run_id IS NULL AND due = 0;
 CREATE INDEX tasks_leased ON tasks (task_type) WHERE run_id IS NOT NULL;
 CREATE UNIQUE INDEX tasks_by_run ON tasks (run_id) WHERE run_id IS NOT NULL;
 CREATE INDEX tasks_awaiting ON tasks (awaiting_since) WHERE status = 'awaiting_ack';
@@ -90,6 +92,7 @@ CREATE TABLE acks (
   spent_at INTEGER
 ) STRICT;
 CREATE INDEX acks_by_task ON acks (task_id, issued_at);
+CREATE INDEX acks_by_person ON acks (key_id, directive_id, issued_at) WHERE key_id IS NOT NULL;
 
 CREATE TABLE runs (
   id TEXT PRIMARY KEY,
@@ -148,7 +151,8 @@ CREATE INDEX failures_by_task ON failures (task_id, id);
 CREATE INDEX failures_alike ON failures (fingerprint, id);
 
 CREATE TABLE anneal_tasks (
-  aid TEXT PRIMARY KEY,
+  seq INTEGER PRIMARY KEY AUTOINCREMENT,
+  aid TEXT NOT NULL UNIQUE,
   task_id TEXT NOT NULL,
   status TEXT NOT NULL CHECK (status IN ('open', 'completed', 'dismissed')),
   failure_id INTEGER NOT NULL REFERENCES failures (id),
@@ -173,6 +177,16 @@ CREATE TABLE events (
   hash TEXT NOT NULL
 ) STRICT;
 CREATE INDEX events_by_task ON events (task_id, seq);
+CREATE TRIGGER events_are_not_changed BEFORE UPDATE ON events BEGIN SELECT RAISE(ABORT, 'events are never changed'); END;
+CREATE TRIGGER events_are_not_removed BEFORE DELETE ON events BEGIN SELECT RAISE(ABORT, 'events are never removed'); END;
+
+CREATE TABLE seals (
+  seq INTEGER PRIMARY KEY AUTOINCREMENT,
+  up_to INTEGER NOT NULL,
+  heads TEXT NOT NULL,
+  at INTEGER NOT NULL,
+  hash TEXT NOT NULL
+) STRICT;
 
 CREATE TABLE trust (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -213,9 +227,5 @@ CREATE TABLE directives (
 
 CREATE TABLE nonces (id TEXT PRIMARY KEY, purpose TEXT NOT NULL, data TEXT NOT NULL, expires_at INTEGER NOT NULL) STRICT;
 `,
-  },
-  {
-    version: 2,
-    sql: 'CREATE INDEX acks_by_person ON acks (key_id, directive_id, issued_at) WHERE key_id IS NOT NULL;',
   },
 ];

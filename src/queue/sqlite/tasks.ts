@@ -60,6 +60,7 @@ const insertColumns = [
   'concurrency',
   'priority',
   'run_after',
+  'due',
   'requested_run_after',
   'awaiting_since',
   'traceparent',
@@ -123,6 +124,9 @@ export function createTaskMoves({ db, write, events, mover, failures }: Context)
   const stale = db.prepare<[number], TaskRow>(
     "SELECT * FROM tasks WHERE status = 'awaiting_ack' AND awaiting_since < ?",
   );
+  const askToStop = db.prepare(
+    'UPDATE tasks SET cancel_requested_at = @at, updated_at = @at, status_reason = @reason WHERE seq = @seq RETURNING *',
+  );
   const pausedFact = db.prepare<[], { value: string }>("SELECT value FROM facts WHERE name = 'paused'");
   const pause = db.prepare("INSERT OR REPLACE INTO facts (name, value) VALUES ('paused', '1')");
   const resume = db.prepare("DELETE FROM facts WHERE name = 'paused'");
@@ -149,6 +153,7 @@ export function createTaskMoves({ db, write, events, mover, failures }: Context)
           channel: by.channel,
           priority: wanted.priority,
           run_after: wanted.runAfter,
+          due: wanted.runAfter === null ? 1 : 0,
           requested_run_after: wanted.runAfter,
           awaiting_since: wanted.status === 'awaiting_ack' ? at : null,
           traceparent: wanted.traceparent,
@@ -159,7 +164,13 @@ export function createTaskMoves({ db, write, events, mover, failures }: Context)
     get: async (taskId) => task(mover.row(taskId) ?? null),
 
     async list({ status, projectId, taskType, limit, cursor, oldestFirst = false }) {
-      const wanted = { status, project_id: projectId, task_type: taskType, before: fromCursor(cursor) ?? undefined };
+      const kind = oldestFirst ? 'oldest_tasks' : 'tasks';
+      const wanted = {
+        status,
+        project_id: projectId,
+        task_type: taskType,
+        before: fromCursor('tasks', cursor) ?? undefined,
+      };
       const conditions = [
         ...(['status', 'project_id', 'task_type'] as const)
           .filter((name) => wanted[name] !== undefined)
@@ -176,7 +187,7 @@ export function createTaskMoves({ db, write, events, mover, failures }: Context)
       const page = rows.slice(0, limit);
       return {
         tasks: page.map(toTask),
-        nextCursor: rows.length > limit ? toCursor((page.at(-1) as TaskRow).seq) : null,
+        nextCursor: rows.length > limit ? toCursor(kind, (page.at(-1) as TaskRow).seq) : null,
       };
     },
 
@@ -213,7 +224,7 @@ export function createTaskMoves({ db, write, events, mover, failures }: Context)
             move: 'rejected',
             to: 'cancelled',
             by,
-            set: { status_reason: reason, finished_at: events.time() },
+            set: { status_reason: reason, finished_at: events.time(), outcome: 'cancelled' },
             data: { reason },
           }),
         ),
@@ -260,13 +271,7 @@ export function createTaskMoves({ db, write, events, mover, failures }: Context)
             { taskId, type: 'cancel_requested', from: row.status, to: row.status, data: { reason } },
             by,
           );
-          db.prepare('UPDATE tasks SET cancel_requested_at = ?, updated_at = ?, status_reason = ? WHERE seq = ?').run(
-            at,
-            at,
-            reason,
-            row.seq,
-          );
-          return toTask(mover.row(taskId) as TaskRow);
+          return toTask(askToStop.get({ at, reason, seq: row.seq }) as TaskRow);
         }
         const at = events.time();
         const set = { ...withoutLease, status_reason: reason, finished_at: at, outcome: 'cancelled' };
@@ -279,7 +284,14 @@ export function createTaskMoves({ db, write, events, mover, failures }: Context)
       write(true, () => {
         const row = mover.row(taskId);
         const at = events.time();
-        const set = { ...withoutLease, status_reason: failure.message, aid, finished_at: at, awaiting_since: null };
+        const set = {
+          ...withoutLease,
+          status_reason: failure.message,
+          outcome: 'failed',
+          aid,
+          finished_at: at,
+          awaiting_since: null,
+        };
         const moved = mover.move(row, {
           move: 'failure_recorded',
           to: 'needs_anneal',
@@ -306,18 +318,17 @@ export function createTaskMoves({ db, write, events, mover, failures }: Context)
         return task(moved);
       }),
 
-    cancelStale: (before) =>
-      write(true, () =>
+    async cancelStale(before) {
+      if (stale.get(before) === undefined) return [];
+      return write(true, () =>
         stale.all(before).map((row) => {
-          const set = {
-            status_reason: 'It awaited its acknowledgement for 7 days.',
-            finished_at: events.time(),
-            outcome: 'cancelled',
-          };
-          mover.move(row, { move: 'stale', to: 'cancelled', by: bySystem, set });
+          const reason = 'It awaited its acknowledgement for too long.';
+          const set = { status_reason: reason, finished_at: events.time(), outcome: 'cancelled' };
+          mover.move(row, { move: 'stale', to: 'cancelled', by: bySystem, set, data: { reason } });
           return row.id;
         }),
-      ),
+      );
+    },
 
     paused: async () => pausedFact.get() !== undefined,
 

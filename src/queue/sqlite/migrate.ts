@@ -1,9 +1,9 @@
 // Brings a database to this version's schema, in one transaction a step. A newer database is refused untouched.
 import type { Database } from 'better-sqlite3';
-import { DispatcherError } from '../errors.js';
-import { migrations } from './sqlite/schema.js';
+import { DispatcherError } from '../../errors.js';
+import { migrations } from './schema.js';
 
-export const schemaVersion = migrations.at(-1)?.version ?? 0;
+const schemaVersion = migrations.at(-1)?.version ?? 0;
 
 /** The schema's version, as SQLite keeps it in the file's header. */
 export const versionOf = (db: Database): number => db.pragma('user_version', { simple: true }) as number;
@@ -22,8 +22,8 @@ export function assertNotNewer(version: number): void {
 
 /** Two processes may migrate at once: each step looks again once it holds the write lock. */
 export function migrate(db: Database): void {
-  assertNotNewer(versionOf(db));
   for (const { version, sql } of migrations) {
+    if (versionOf(db) >= version) continue;
     db.transaction(() => {
       if (versionOf(db) >= version) return;
       db.exec(sql);
