@@ -169,7 +169,7 @@ export function createTaskMoves({ db, write, events, mover, failures }: Context)
         status,
         project_id: projectId,
         task_type: taskType,
-        before: fromCursor('tasks', cursor) ?? undefined,
+        before: fromCursor(kind, cursor) ?? undefined,
       };
       const conditions = [
         ...(['status', 'project_id', 'task_type'] as const)

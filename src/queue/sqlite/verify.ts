@@ -63,14 +63,16 @@ async function verifyEvents(db: Database, newest: number): Promise<{ count: numb
     noteMissing(row.seq, `; ${named(row)} came after it`);
     const fault = faultOf(row);
     // What follows a removed event cannot fit: the removal is the fault, and it is named.
-    const gapBefore = places(row.previous_seq ?? 1, row.seq).some((seq) => faults.get(seq)?.kind === 'event_missing');
-    if (fault !== null && !gapBefore) faults.set(row.seq, fault);
+    if (fault !== null && !removedBetween(faults, row.previous_seq ?? 0, row.seq)) faults.set(row.seq, fault);
     expected = row.seq + 1;
     count += 1;
   }
   noteMissing(newest + 1, '');
   return { count, faults };
 }
+
+const removedBetween = (faults: Faults, from: number, to: number): boolean =>
+  [...faults.values()].some(({ kind, seq }) => kind === 'event_missing' && seq > from && seq < to);
 
 function faultOf({ previous_seq: _, previous_hash: previous, ...row }: Linked): AuditFault | null {
   const { hash, ...content } = row;

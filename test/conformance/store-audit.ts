@@ -1,0 +1,136 @@
+// The audit trail over a store's life, and what upkeep leaves of it.
+import { describe, expect, it } from 'vitest';
+import {
+  jo,
+  model,
+  must,
+  newTask,
+  queuedTask,
+  settlementOf,
+  startNext,
+  taskIn,
+  trustedTask,
+} from '../helpers/store-fixtures.js';
+import type { StoreUnderTest } from './store.js';
+
+export function auditConformance(under: StoreUnderTest): void {
+  describe('the audit trail', () => {
+    it('verifies whole, before and after it is sealed', async () => {
+      const { store } = under;
+      expect(await store.ledger.verify()).toEqual({ events: 0, seals: 0, sealedUpTo: 0, sealHash: null, faults: [] });
+      await taskIn(store, 'succeeded');
+      await taskIn(store, 'needs_anneal');
+      await store.tasks.setPaused(true, jo);
+      const newest = await store.ledger.newestSeq();
+      expect(await store.ledger.verify()).toMatchObject({ events: newest, seals: 0, faults: [] });
+      const seal = must(await store.ledger.seal());
+      expect(seal).toMatchObject({ upTo: newest, at: under.clock.now() });
+      expect(seal.heads).toHaveLength(3);
+      expect(await store.ledger.verify()).toEqual({
+        events: newest,
+        seals: 1,
+        sealedUpTo: newest,
+        sealHash: seal.hash,
+        faults: [],
+      });
+    });
+
+    it('is sealed only when something new stands in it', async () => {
+      const { store } = under;
+      const other = await under.connect();
+      expect(await store.ledger.seal()).toBeNull();
+      await store.tasks.create(newTask({ id: 'a' }), model);
+      const seals = await Promise.all([store.ledger.seal(), other.ledger.seal()]);
+      expect(seals.filter((seal) => seal !== null)).toHaveLength(1);
+      await store.tasks.cancel('a', jo, 'no');
+      expect((await other.ledger.seal())?.heads).toMatchObject([{ taskId: 'a' }]);
+      expect(await store.ledger.verify()).toMatchObject({ seals: 2, faults: [] });
+    });
+
+    it('chains the events of a task, apart from those of others', async () => {
+      const { store } = under;
+      await Promise.all([queuedTask(store), queuedTask(store), store.tasks.setPaused(true, jo)]);
+      const hashes = (await store.ledger.events({ limit: 100 })).map(({ hash }) => hash);
+      expect(new Set(hashes).size).toBe(hashes.length);
+      expect(hashes.every((hash) => /^[0-9a-f]{64}$/.test(hash))).toBe(true);
+      expect((await store.ledger.verify()).faults).toEqual([]);
+    });
+  });
+
+  describe('pruning', () => {
+    const log = (taskId: string, at: number) =>
+      under.store.logs.append([{ taskId, runId: null, stream: 'system', text: 'x', at }]);
+
+    it('removes what settled before the time, and leaves younger and open work', async () => {
+      const { store, clock } = under;
+      const old = {
+        done: await taskIn(store, 'succeeded'),
+        failed: await taskIn(store, 'failed'),
+        gone: await taskIn(store, 'cancelled'),
+      };
+      const open = { anneal: await taskIn(store, 'needs_anneal'), waiting: await taskIn(store, 'awaiting_ack') };
+      await log(old.done.id, clock.now());
+      clock.advance(1000);
+      const before = clock.now();
+      const young = await taskIn(store, 'succeeded');
+      await log(young.id, clock.now());
+      expect(await store.prune(before)).toEqual({ tasks: 3, logLines: 1 });
+      for (const { id } of Object.values(old)) expect(await store.tasks.get(id)).toBeNull();
+      for (const { id } of [...Object.values(open), young]) expect(await store.tasks.get(id)).not.toBeNull();
+      expect(await store.people.acks(old.done.id)).toEqual([]);
+      expect(await store.ledger.lastFailure(old.failed.id)).toBeNull();
+      expect(await store.ledger.anneal(must(open.anneal.aid))).not.toBeNull();
+      expect(await store.logs.tail(young.id, 5)).toHaveLength(1);
+      expect(await store.prune(before)).toEqual({ tasks: 0, logLines: 0 });
+    });
+
+    it('leaves the events, which still verify, also where an id is used again', async () => {
+      const { store, clock } = under;
+      await store.tasks.create(trustedTask({ id: 'again' }), model);
+      await store.tasks.settle(settlementOf((await startNext(store)).run, 'failed'));
+      await store.ledger.seal();
+      clock.advance(1000);
+      await store.prune(clock.now());
+      expect((await store.tasks.create(trustedTask({ id: 'again' }), model)).created).toBe(true);
+      expect((await store.ledger.events({ taskId: 'again', limit: 10 })).map(({ type }) => type)).toEqual([
+        'created',
+        'started',
+        'failed',
+        'created',
+      ]);
+      await store.ledger.seal();
+      expect(await store.ledger.verify()).toMatchObject({ events: 4, seals: 2, faults: [] });
+    });
+
+    it('keeps the last success of a directive for comparison', async () => {
+      const { store, clock } = under;
+      const tasks = [await taskIn(store, 'succeeded'), await taskIn(store, 'succeeded')];
+      clock.advance(1000);
+      await store.prune(clock.now());
+      const last = must(await store.tasks.lastSuccess('directive-one'));
+      expect(tasks.map(({ id }) => id)).toContain(last.run.taskId);
+      const kept = await Promise.all(tasks.map(({ id }) => store.tasks.runs(id)));
+      expect(kept.flat()).toEqual([last.run]);
+    });
+
+    it('goes through more than one page of each', async () => {
+      const { store, clock } = under;
+      await Promise.all(
+        Array.from({ length: 450 }, (_, index) => store.tasks.create(newTask({ id: `t${index}` }), model)),
+      );
+      await Promise.all(Array.from({ length: 450 }, (_, index) => store.tasks.cancel(`t${index}`, jo, 'no')));
+      await store.logs.append(
+        Array.from({ length: 450 }, () => ({
+          taskId: 't0',
+          runId: null,
+          stream: 'stdout' as const,
+          text: '',
+          at: clock.now(),
+        })),
+      );
+      clock.advance(1);
+      expect(await store.prune(clock.now())).toEqual({ tasks: 450, logLines: 450 });
+      expect(await store.ledger.verify()).toMatchObject({ events: 900, faults: [] });
+    });
+  });
+}
