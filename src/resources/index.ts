@@ -14,7 +14,11 @@ import { directives, revisions } from './directives.js';
 import { type ResourceKind, textVariables } from './kind.js';
 import { taskLogs, tasks } from './tasks.js';
 
-const kinds: readonly ResourceKind[] = [directives, revisions, tasks, taskLogs, anneals];
+// A revision's address also fits the shorter template, so it is matched first.
+const kinds: readonly ResourceKind[] = [revisions, directives, tasks, taskLogs, anneals];
+/** What is named by its hash does not change. */
+const forEver = { ttlMs: 24 * 60 * 60_000, cacheScope: 'private' } as const;
+
 const listed = kinds.filter(({ list }) => list !== undefined);
 
 export interface ResourcesOptions {
@@ -34,17 +38,16 @@ export function addResources(server: McpServer, { backend, clean }: ResourcesOpt
     server.registerResource(
       name,
       new ResourceTemplate(template, { list: undefined, complete: Object.fromEntries(completers) }),
-      {
-        title,
-        description,
-        mimeType,
-        ...(kind === revisions ? { cacheHint: { ttlMs: 3_600_000, cacheScope: 'private' as const } } : {}),
-      },
+      { title, description, mimeType },
       async (uri, variables) =>
         asProtocolErrors(uri.href, async () => {
           const dispatcher = await backend();
-          const contents = await kind.read(dispatcher, textVariables(variables));
-          return { contents: [{ uri: uri.href, ...contents, text: clean(dispatcher, contents.text) }] };
+          const values = textVariables(variables);
+          const contents = await kind.read(dispatcher, values);
+          return {
+            contents: [{ uri: uri.href, ...contents, text: clean(dispatcher, contents.text) }],
+            ...(values.sha256 === undefined ? {} : forEver),
+          };
         }),
     );
   }

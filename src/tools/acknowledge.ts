@@ -4,6 +4,7 @@ import { isoTime } from '../clock.js';
 import type { EffectivePolicy } from '../directives/policy.js';
 import { DispatcherError } from '../errors.js';
 import type { NewAck } from '../queue/store.js';
+import type { JsonValue } from '../tasks/outcome.js';
 import { taskStatuses } from '../tasks/states.js';
 import {
   type Ack,
@@ -59,7 +60,10 @@ export const acknowledge = defineOperation({
     if (task.status !== 'awaiting_ack') throw wrongState(task, 'an acknowledgement', ['awaiting_ack']);
     const current = await assertAsShown(dispatcher, task, fields.binding, call);
     const assurance = assuranceOf(call, current.policy);
-    const answers = parseAnswers(fields.answers_json, current.pinned.directive.frontMatter.questions);
+    const answers = parseAnswers(
+      fields.answers_json as string | JsonValue[] | undefined,
+      current.pinned.directive.frontMatter.questions,
+    );
     const ack = newAck(task, current, {
       assurance,
       answers,

@@ -1,0 +1,148 @@
+import { describe, expect, test } from 'vitest';
+import { createTask, recordFailure } from '../../src/tools/index.js';
+import { createTestApp, operatorKey, type TestApp } from '../helpers/test-app.js';
+import { connect, sdks } from '../mcp/clients.js';
+import { modernRequest } from '../mcp/modern.js';
+
+const key = operatorKey.slice(operatorKey.indexOf(':') + 1);
+const open = (app: TestApp, sdk: (typeof sdks)[number] = '2.x legacy') =>
+  connect(sdk, { kind: 'http', url: `${app.address}/mcp`, key });
+
+const newTask = async (app: TestApp): Promise<string> =>
+  (await app.call(createTask, { task_type: 'hello', project_id: 'p1', actor_id: 'me' })).task_id;
+
+async function listAll(client: Awaited<ReturnType<typeof open>>): Promise<{ uri: string; [field: string]: unknown }[]> {
+  const resources = [];
+  for (let cursor: string | undefined, more = true; more; more = cursor !== undefined) {
+    const page = await client.raw.request({ method: 'resources/list', params: cursor === undefined ? {} : { cursor } });
+    resources.push(...page.resources);
+    cursor = page.nextCursor;
+  }
+  return resources;
+}
+
+describe.each(sdks)('SDK %s', (sdk) => {
+  test('reads directives, tasks, logs and bundles', async () => {
+    const app = await createTestApp({ noWorker: true });
+    const task_id = await newTask(app);
+    const { aid } = await app.call(recordFailure, {
+      task_id,
+      error_type: 'x',
+      classification: 'script',
+      stderr: 'oh\u001b[31mno',
+    });
+    const client = await open(app, sdk);
+    const read = async (uri: string) => (await client.raw.readResource({ uri })).contents[0];
+    expect(await read('directive://hello')).toMatchObject({
+      mimeType: 'text/markdown',
+      text: expect.stringContaining('# Say hello'),
+    });
+    expect(JSON.parse((await read(`task://${task_id}`)).text)).toMatchObject({ task_id, status: 'needs_anneal' });
+    expect((await read(`task://${task_id}/log`)).text).toContain('ohno');
+    expect(await read(`anneal://${aid}/failure.json`)).toMatchObject({ mimeType: 'application/json' });
+  });
+
+  test('is told of a resource that is not there by the code that the protocol wants', async () => {
+    const app = await createTestApp({ noWorker: true });
+    const client = await open(app, sdk);
+    await expect(client.raw.readResource({ uri: 'directive://nothing' })).rejects.toMatchObject({ code: -32_602 });
+    await expect(client.raw.readResource({ uri: 'task://nothing' })).rejects.toMatchObject({ code: -32_602 });
+  });
+});
+
+test('lists everything page by page, with type, size and time', async () => {
+  const app = await createTestApp({ noWorker: true });
+  const ids = [];
+  for (let count = 0; count < 55; count++) ids.push(await newTask(app));
+  const { aid } = await app.call(recordFailure, { task_id: String(ids[0]), error_type: 'x', classification: 'script' });
+  const resources = await listAll(await open(app));
+  const uris = resources.map(({ uri }) => uri);
+  expect(uris).toEqual(
+    expect.arrayContaining(['directive://hello', ...ids.map((id) => `task://${id}`), `anneal://${aid}/README.md`]),
+  );
+  expect(new Set(uris).size).toBe(uris.length);
+  expect(resources.find(({ uri }) => uri === 'directive://hello')).toMatchObject({
+    mimeType: 'text/markdown',
+    size: expect.any(Number),
+    annotations: { lastModified: expect.stringMatching(/^\d{4}-/) },
+  });
+});
+
+test('a cursor that the server did not give is refused', async () => {
+  const app = await createTestApp({ noWorker: true });
+  const client = await open(app);
+  await expect(
+    client.raw.request({ method: 'resources/list', params: { cursor: 'bm9uc2Vuc2U' } }),
+  ).rejects.toMatchObject({ code: -32_602 });
+});
+
+test('one revision is read by its hash, also when the file has changed since', async () => {
+  const app = await createTestApp({ noWorker: true });
+  const { directive } = await app.call(createTask, { task_type: 'hello', project_id: 'p1', actor_id: 'me' });
+  app.write({ 'directives/hello.md': '---\ntitle: Changed\n---\nOther words.\n' });
+  const client = await open(app);
+  const { contents } = await client.raw.readResource({ uri: `directive://hello?sha256=${directive.sha256}` });
+  expect(contents[0].text).toBe(directive.content);
+});
+
+test('completes every variable of every template', async () => {
+  const app = await createTestApp({ noWorker: true });
+  const task_id = await newTask(app);
+  const { aid } = await app.call(recordFailure, { task_id, error_type: 'x', classification: 'script' });
+  const client = await open(app);
+  const complete = async (uri: string, name: string, value: string, others: Record<string, string> = {}) =>
+    (
+      await client.raw.complete({
+        ref: { type: 'ref/resource', uri },
+        argument: { name, value },
+        context: { arguments: others },
+      })
+    ).completion.values;
+  expect(await complete('directive://{id}', 'id', 'hel')).toEqual(['hello']);
+  expect(await complete('task://{task_id}', 'task_id', 'hello-')).toEqual([task_id]);
+  expect(await complete('task://{task_id}/log', 'task_id', 'hello-')).toEqual([task_id]);
+  expect(await complete('anneal://{aid}/{file}', 'aid', 'anneal_')).toEqual([aid]);
+  expect(await complete('anneal://{aid}/{file}', 'file', 'READ', { aid })).toEqual(['README.md']);
+  expect(await complete('directive://{id}{?sha256}', 'sha256', '', { id: 'hello' })).toHaveLength(1);
+});
+
+test('a subscriber of the 2025 era hears of a task that changes, and of no other', async () => {
+  const app = await createTestApp({ noWorker: true });
+  const [watched, other] = [await newTask(app), await newTask(app)];
+  const client = await open(app);
+  const heard: string[] = [];
+  const first = new Promise<void>((resolve) =>
+    client.raw.setNotificationHandler('notifications/resources/updated', ({ params }: { params: { uri: string } }) => {
+      heard.push(params.uri);
+      resolve();
+    }),
+  );
+  await client.raw.subscribeResource({ uri: `task://${watched}` });
+  await app.request(`/tasks/${other}/cancel`, { json: {} });
+  await app.request(`/tasks/${watched}/cancel`, { json: {} });
+  await first;
+  expect(heard).toEqual([`task://${watched}`]);
+});
+
+test('a directive that appears on disk is announced', async () => {
+  const app = await createTestApp({ noWorker: true });
+  const client = await open(app);
+  const announced = new Promise<void>((resolve) =>
+    client.raw.setNotificationHandler('notifications/resources/list_changed', () => resolve()),
+  );
+  await client.raw.listResources();
+  app.write({ 'directives/another.md': 'Words.\n' });
+  await announced;
+});
+
+test('lists carry cache hints in the 2026 era: what is fixed may be kept, what the queue says may not', async () => {
+  const app = await createTestApp({ noWorker: true });
+  const tools = await modernRequest(app, key, { method: 'tools/list', params: {} });
+  expect(tools.body.result).toMatchObject({ ttlMs: 600_000, cacheScope: 'public' });
+  const resources = await modernRequest(app, key, { method: 'resources/list', params: {} });
+  expect(resources.body.result).toMatchObject({ ttlMs: 0, cacheScope: 'private' });
+  const sha256 = (await app.dispatcher.directives.byId('hello'))?.sha256;
+  const read = (uri: string) => modernRequest(app, key, { method: 'resources/read', params: { uri } });
+  expect((await read('directive://hello')).body.result).toMatchObject({ ttlMs: 0 });
+  expect((await read(`directive://hello?sha256=${sha256}`)).body.result).toMatchObject({ ttlMs: 86_400_000 });
+});
