@@ -49,7 +49,7 @@ const plainSettingName = settingName.refine(
 const integrationName = z.string().regex(/^[a-z][a-z0-9-]*$/, 'must be the name of an integration, in lower case');
 
 /** Folders of the home that decide what runs: no sandbox may open them for writing. */
-const policyFolders = ['directives', 'execution', 'automations', 'anneal-tasks'];
+export const policyFolders = ['directives', 'execution', 'automations', 'anneal-tasks'];
 
 const writableFolder = z
   .string()

@@ -1,48 +1,84 @@
 // Runs one script of a task, the script itself or its fix_script, under the same rules, and reports what it came to.
-
 import type { Script } from '../directives/index.js';
 import { DispatcherError } from '../errors.js';
 import type { RunRow } from '../queue/store.js';
-import type { Redact } from '../redact.js';
+import { createRedactor, type Redact } from '../redact.js';
 import type { RunReport } from '../tasks/outcome.js';
-import type { Task } from '../tasks/task.js';
+import { type Ack, secretPayloadValues, type Task } from '../tasks/task.js';
 import type { PinnedTask } from '../tools/pinning.js';
 import { scriptEnvironment } from './environment.js';
 import { createLogBatch, createStreamSink, parseProgress } from './output.js';
 import { createScratch, readResult, type Scratch } from './result-file.js';
 import { runScript, type ScriptExit, type StopReason } from './run-script.js';
 import type { RunContext } from './run-task.js';
+import { intoSandbox } from './sandbox.js';
 
 export interface AttemptContext extends RunContext {
   check: PinnedTask;
   task: Task;
+  ack: Ack;
   run: RunRow;
+}
+
+/** What one script is handed, and the redactor that knows it. */
+interface Handed {
   token: string;
   runKey: string;
   redact: Redact;
 }
 
+/** Never throws for what the script does, nor for a disk that has no room for its scratch folder. */
 export async function attemptScript(attempt: AttemptContext, script: Script): Promise<RunReport> {
-  const scratch = await createScratch();
+  const handed = await handOut(attempt);
+  let scratch: Scratch;
   try {
-    return await runIn(scratch, attempt, script);
+    scratch = await createScratch(attempt.run.id);
+  } catch (error) {
+    return {
+      ...{ outcome: 'failed', errorType: 'spawn_failed', exitCode: null, signal: null, result: undefined },
+      message: `No scratch folder could be made for it: ${(error as Error).message}`,
+      errorTail: '',
+    };
+  }
+  try {
+    return await runIn(scratch, { ...attempt, ...handed }, script);
   } finally {
     await scratch.remove();
   }
 }
 
-async function runIn(scratch: Scratch, attempt: AttemptContext, script: Script): Promise<RunReport> {
+/** Token and run key hold until this script's own timeout: a fix_script begins where the script's time may be over. */
+async function handOut({ dispatcher, check, task, ack, run }: AttemptContext): Promise<Handed> {
+  const { acks, store, config } = dispatcher;
+  const deadline = (await store.now()) + task.policy.timeoutMs;
+  const token = await acks.runToken(ack, run.id, deadline);
+  const integrations = check.policy.integrations;
+  const runKey = await acks.runKey({ taskId: task.id, runId: run.id, integrations }, deadline);
+  const hide = createRedactor([
+    token,
+    runKey,
+    ...secretPayloadValues(task),
+    ...check.policy.secrets.map((name) => config.variables[name] ?? ''),
+  ]);
+  return { token, runKey, redact: (text) => hide(dispatcher.redact(text)) };
+}
+
+type Attempt = AttemptContext & Handed;
+
+async function runIn(scratch: Scratch, attempt: Attempt, script: Script): Promise<RunReport> {
   const { dispatcher, task, run, redact, check } = attempt;
   const { store, clock, log } = dispatcher;
+  const isFix = check.pinned.script !== script;
   const batch = createLogBatch({ logs: store.logs, taskId: task.id, runId: run.id, now: clock.now, log });
-  batch.add('system', `Attempt ${task.attempts} of ${task.policy.maxAttempts}: ${script.name}`);
+  const which = isFix ? 'fix_script' : `Attempt ${task.attempts} of ${task.policy.maxAttempts}`;
+  batch.add('system', `${which}: ${script.name}`);
   const progress = coalesced((percent: number, text: string | null) => store.logs.progress(run.id, percent, text), log);
   const stdout = createStreamSink('stdout', {
     redact,
     emit: batch.add,
     swallow: (line) => {
       const seen = parseProgress(line);
-      if (seen !== null) progress(seen.percent, seen.text);
+      if (seen !== null) progress(seen.percent, seen.text === null ? null : redact(seen.text));
       return seen !== null;
     },
   });
@@ -58,22 +94,23 @@ async function runIn(scratch: Scratch, attempt: AttemptContext, script: Script):
     timeoutMs: task.policy.timeoutMs,
     script: script.name,
   });
-  batch.add('system', check.pinned.script === script ? endLine(report) : `fix_script ${endLine(report)}`);
+  batch.add('system', isFix ? `fix_script ${endLine(report)}` : endLine(report));
   await batch.flush();
   return report;
 }
 
 async function start(
-  { dispatcher, interpreters, scriptUrl, check, task, run, token, runKey, stop }: AttemptContext,
+  { dispatcher, interpreters, scriptUrl, check, task, run, token, runKey, stop }: Attempt,
   script: Script,
   scratch: Scratch,
   sinks: { onStdout(chunk: Buffer): void; onStderr(chunk: Buffer): void },
 ): Promise<ScriptExit> {
-  const { config, store, clock, log } = dispatcher;
+  const { config, store, log } = dispatcher;
+  const { frontMatter } = check.pinned.directive;
   const env = scriptEnvironment({
     config,
     policy: check.policy,
-    passedOn: check.pinned.directive.frontMatter.env,
+    passedOn: frontMatter.env,
     task,
     runId: run.id,
     runKey,
@@ -82,15 +119,20 @@ async function start(
     resultFile: scratch.resultFile,
   });
   try {
-    if (check.pinned.directive.frontMatter.sandbox !== null)
-      throw new DispatcherError('interpreter_missing', 'The directive wants a sandbox, and there is none here.');
     const { file, args } = await interpreters.commandFor(script);
-    return await runScript({
-      file,
-      args: [...args, task.id, token, task.payloadJson],
+    const command = { file, args: [...args, task.id, token, task.payloadJson] };
+    const open = { env, close: async () => {}, ...command };
+    const { sandbox } = frontMatter;
+    const process =
+      sandbox === null
+        ? open
+        : await intoSandbox({ sandbox, home: config.home, scratch, scriptUrl: scriptUrl(), command, env });
+    const exit = await runScript({
+      file: process.file,
+      args: process.args,
       cwd: config.home,
-      env,
-      timeoutMs: Math.max(1, run.startedAt + task.policy.timeoutMs - clock.now()),
+      env: process.env,
+      timeoutMs: task.policy.timeoutMs,
       stop,
       ...sinks,
       onSpawn: (pid, pidStart) => {
@@ -99,6 +141,8 @@ async function start(
           .catch((error: unknown) => log.warn('run.pid_unnoted', { run_id: run.id, error }));
       },
     });
+    await process.close();
+    return exit;
   } catch (error) {
     if (!(error instanceof DispatcherError)) throw error;
     return { exitCode: null, signal: null, stopped: null, spawnError: `${error.message} ${error.hint ?? ''}`.trim() };

@@ -22,7 +22,9 @@ export function createInterpreters(home: string, variables: Readonly<Record<stri
       // The venv may come or go while we live; the answer for the system's python does not change.
       const venv = join(home, '.venv', 'bin', 'python');
       if (await isExecutable(venv)) return venv;
-      python ??= askPython(variables);
+      python ??= askPython(home, variables);
+      // A python3 that is missing now may be installed before the next run.
+      python.catch(() => (python = undefined));
       return python;
     },
     '.mjs': async () => process.execPath,
@@ -44,8 +46,9 @@ export function createInterpreters(home: string, variables: Readonly<Record<stri
   };
 }
 
-async function askPython(variables: Readonly<Record<string, string>>): Promise<string> {
-  const answer = await ask('python3', ['-c', 'import sys; print(sys.executable)'], path(variables));
+async function askPython(home: string, variables: Readonly<Record<string, string>>): Promise<string> {
+  const question = ['-I', '-c', 'import sys; print(sys.executable)'];
+  const answer = await ask('python3', question, { env: path(variables), cwd: home });
   if (answer !== null) return answer;
   throw new DispatcherError('interpreter_missing', 'python3 was not found on the PATH, or does not start.', {
     hint: 'Install Python 3, or make a venv in the home: python3 -m venv .venv',

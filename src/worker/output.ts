@@ -65,9 +65,36 @@ export interface StreamSink {
   tail(): string;
 }
 
+/** The last lines of a stream, bounded in bytes; what falls out at the front is counted. */
+function createTail(limit: number) {
+  let lines: string[] = [];
+  let first = 0;
+  let bytes = 0;
+  const dropped = { lines: 0, bytes: 0 };
+  return {
+    dropped,
+    push(line: string) {
+      lines.push(line);
+      bytes += Buffer.byteLength(line) + 1;
+      while (bytes > limit && first < lines.length - 1) {
+        const gone = Buffer.byteLength(lines[first] ?? '') + 1;
+        first += 1;
+        bytes -= gone;
+        dropped.lines += 1;
+        dropped.bytes += gone;
+      }
+      if (first <= lines.length / 2) return;
+      lines = lines.slice(first);
+      first = 0;
+    },
+    take: () => lines.slice(first),
+  };
+}
+
 /**
  * Keeps the head and the tail of a stream, half the cap each; counts what lies between.
- * @param line takes each kept line, redacted; may swallow one by answering true
+ * @param emit takes each kept line, redacted and cut
+ * @param swallow may take a line out by answering true
  */
 export function createStreamSink(
   stream: Stream,
@@ -75,65 +102,68 @@ export function createStreamSink(
 ): StreamSink {
   const decoder = new StringDecoder('utf8');
   const half = outputLimits.streamBytes / 2;
+  const end = createTail(half);
+  const recent = createTail(tailBytes);
   let rest = '';
+  let lost = 0;
   let headBytes = 0;
-  let kept: string[] = [];
-  let keptBytes = 0;
-  let droppedLines = 0;
-  let droppedBytes = 0;
-  let tail = '';
 
-  const line = (raw: string) => {
-    const text = redact(raw.endsWith('\r') ? raw.slice(0, -1) : raw);
-    if (swallow(text)) return;
-    tail = `${tail}${text}\n`.slice(-tailBytes);
-    const bytes = Buffer.byteLength(text) + 1;
+  // Redacted before it is cut: a cut through a secret would leave a part that nobody knows for one.
+  const shown = (raw: string, more = 0) => cut(redact(raw), more);
+
+  const line = (raw: string, more = 0) => {
+    if (swallow(raw)) return;
+    recent.push(raw.length > tailBytes ? redact(raw).slice(-tailBytes) : raw);
+    const bytes = Buffer.byteLength(raw) + 1;
     if (headBytes + bytes <= half) {
       headBytes += bytes;
-      emit(stream, text);
+      emit(stream, shown(raw, more));
       return;
     }
     headBytes = half;
-    kept.push(text);
-    keptBytes += bytes;
-    while (keptBytes > half && kept.length > 1) {
-      const dropped = Buffer.byteLength(kept.shift() ?? '') + 1;
-      keptBytes -= dropped;
-      droppedLines += 1;
-      droppedBytes += dropped;
-    }
+    end.push(more === 0 ? raw : shown(raw, more));
   };
 
   const take = (text: string) => {
     const parts = (rest + text).split('\n');
     rest = parts.pop() ?? '';
-    for (const part of parts) line(cut(part));
+    for (const part of parts) {
+      line(part.endsWith('\r') ? part.slice(0, -1) : part, lost);
+      lost = 0;
+    }
     // A line without an end must not grow without one.
-    if (rest.length > outputLimits.lineBytes * 2) rest = rest.slice(0, outputLimits.lineBytes * 2);
+    const most = outputLimits.lineBytes * 2;
+    if (rest.length > most) lost += rest.length - most;
+    rest = rest.slice(0, most);
   };
 
   return {
     write: (chunk) => take(decoder.write(chunk)),
     end() {
       take(decoder.end());
-      if (rest !== '') line(cut(rest));
+      if (rest !== '') line(rest, lost);
       rest = '';
-      if (droppedLines > 0)
+      if (end.dropped.lines > 0)
         emit(
           'system',
-          `${droppedLines} lines of ${stream} (${droppedBytes} bytes) are left out here: more than ${outputLimits.streamBytes} bytes came.`,
+          `${end.dropped.lines} lines of ${stream} (${end.dropped.bytes} bytes) are left out here: more than ${outputLimits.streamBytes} bytes came.`,
         );
-      for (const text of kept) emit(stream, text);
-      kept = [];
+      for (const text of end.take()) emit(stream, shown(text));
     },
-    tail: () => tail,
+    tail: () =>
+      redact(
+        recent
+          .take()
+          .map((text) => `${text}\n`)
+          .join(''),
+      ).slice(-tailBytes),
   };
 }
 
-const cut = (text: string): string =>
+const cut = (text: string, more: number): string =>
   text.length <= outputLimits.lineBytes
     ? text
-    : `${text.slice(0, outputLimits.lineBytes)}… (cut, ${text.length} characters)`;
+    : `${text.slice(0, outputLimits.lineBytes)}… (cut, ${text.length + more} characters)`;
 
 /** `::progress:: 40 uploading`, or null for any other line. */
 export function parseProgress(line: string): { percent: number; text: string | null } | null {

@@ -6,7 +6,8 @@ import type { Lease, RunRow } from '../queue/store.js';
 import { judge } from '../tasks/retry.js';
 import { newAnnealId } from '../tasks/task.js';
 import type { Dispatcher } from '../tools/dispatcher.js';
-import { processesOfRun, processStart, signalGroup } from './process-group.js';
+import { endProcesses, processStart } from './process-group.js';
+import { removeScratches } from './result-file.js';
 
 const staleAfterMs = 7 * 24 * 60 * 60_000;
 
@@ -41,7 +42,7 @@ export function createRescue({ dispatcher, processId, random, isOurs }: RescueOp
       await store.tasks.release(runId);
       return;
     }
-    endOrphans(lease.run);
+    await endOrphans(lease.run);
     await settleInterrupted(runId, taskId);
   };
 
@@ -85,15 +86,15 @@ export function createRescue({ dispatcher, processId, random, isOurs }: RescueOp
   };
 }
 
-/** Ends what is left of a run on this host: its process group by pid and start time, and whatever carries its id in the environment. */
-export function endOrphans({ id, host, pid, pidStart }: Pick<RunRow, 'id' | 'host' | 'pid' | 'pidStart'>): void {
+/** Ends what is left of a run on this host, at once and wholly: only then may it be repeated. */
+export async function endOrphans({
+  id,
+  host,
+  pid,
+  pidStart,
+}: Pick<RunRow, 'id' | 'host' | 'pid' | 'pidStart'>): Promise<void> {
   if (host !== hostname()) return;
-  if (pid !== null && pidStart !== null && processStart(pid) === pidStart) signalGroup(pid, 'SIGKILL');
-  for (const orphan of processesOfRun(id)) {
-    try {
-      process.kill(orphan, 'SIGKILL');
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
-    }
-  }
+  const own = pid !== null && pidStart !== null && processStart(pid) === pidStart;
+  await endProcesses({ pid: own ? pid : null, runId: id }, 0);
+  await removeScratches(id);
 }

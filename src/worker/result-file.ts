@@ -1,7 +1,9 @@
 // A run's scratch folder, and the one JSON value that a script may leave in it.
-import { lstat, mkdtemp, readFile, rm } from 'node:fs/promises';
+import { lstat, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { depthOf, maxDepth } from '../directives/json.js';
+import type { Redact } from '../redact.js';
 import type { JsonValue } from '../tasks/outcome.js';
 
 export const maxResultBytes = 256 * 1024;
@@ -12,8 +14,11 @@ export interface Scratch {
   remove(): Promise<void>;
 }
 
-export async function createScratch(): Promise<Scratch> {
-  const folder = await mkdtemp(join(tmpdir(), 'doe-run-'));
+const prefixOf = (runId: string): string => `doe-${runId}-`;
+
+/** A folder of this run's own, readable by this user alone. */
+export async function createScratch(runId: string): Promise<Scratch> {
+  const folder = await mkdtemp(join(tmpdir(), prefixOf(runId)));
   return {
     folder,
     resultFile: join(folder, 'result.json'),
@@ -21,19 +26,26 @@ export async function createScratch(): Promise<Scratch> {
   };
 }
 
+/** Removes what a run whose worker died has left. */
+export async function removeScratches(runId: string): Promise<void> {
+  const left = (await readdir(tmpdir())).filter((name) => name.startsWith(prefixOf(runId)));
+  await Promise.all(left.map((name) => rm(join(tmpdir(), name), { recursive: true, force: true })));
+}
+
 export type ResultRead =
   | { ok: true; value: JsonValue | undefined }
   | { ok: false; errorType: 'result_invalid' | 'result_too_large'; message: string };
 
 /** The script's result; undefined where it wrote none. A link is not read: it could lead anywhere. */
-export async function readResult(file: string, redact: (text: string) => string): Promise<ResultRead> {
+export async function readResult(file: string, redact: Redact): Promise<ResultRead> {
   const facts = await lstat(file).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return null;
     throw error;
   });
-  if (facts === null || facts.size === 0) return { ok: true, value: undefined };
+  if (facts === null) return { ok: true, value: undefined };
   const invalid = (message: string): ResultRead => ({ ok: false, errorType: 'result_invalid', message });
   if (!facts.isFile()) return invalid('DOE_RESULT_FILE is no plain file any more.');
+  if (facts.size === 0) return { ok: true, value: undefined };
   if (facts.size > maxResultBytes) {
     return {
       ok: false,
@@ -42,8 +54,19 @@ export async function readResult(file: string, redact: (text: string) => string)
     };
   }
   try {
-    return { ok: true, value: JSON.parse(redact(await readFile(file, 'utf8'))) as JsonValue };
+    const text = await readFile(file, 'utf8');
+    if (depthOf(text) > maxDepth)
+      return invalid(`What the script wrote to DOE_RESULT_FILE is nested more than ${maxDepth} levels deep.`);
+    return { ok: true, value: redactValue(JSON.parse(text) as JsonValue, redact) };
   } catch (error) {
-    return invalid(`What the script wrote to DOE_RESULT_FILE is no JSON: ${(error as Error).message}`);
+    return invalid(`What the script wrote to DOE_RESULT_FILE is no JSON: ${redact((error as Error).message)}`);
   }
+}
+
+/** Texts and keys are redacted one by one: a secret of digits must not tear a number apart. */
+function redactValue(value: JsonValue, redact: Redact): JsonValue {
+  if (typeof value === 'string') return redact(value);
+  if (Array.isArray(value)) return value.map((item) => redactValue(item, redact));
+  if (value === null || typeof value !== 'object') return value;
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [redact(key), redactValue(item, redact)]));
 }

@@ -1,8 +1,12 @@
 // The only place that starts a process for a task: no shell, a fixed environment, a process group of its own, always ended.
+import { setTimeout as wait } from 'node:timers/promises';
 import { execa } from 'execa';
-import { processStart, signalGroup } from './process-group.js';
+import { endProcesses, processStart, signalGroup } from './process-group.js';
 
 export const killAfterMs = 5000;
+
+/** How long the output may stay open after the script has ended: somebody else holds it then. */
+const drainMs = 1000;
 
 /** Why a run is ended from outside. */
 export type StopReason = 'timeout' | 'cancelled' | 'stopped' | 'lease_lost';
@@ -11,6 +15,7 @@ export interface ScriptCall {
   file: string;
   args: string[];
   cwd: string;
+  /** Must carry DOE_RUN_ID: what leaves the group is known by it. */
   env: Record<string, string>;
   timeoutMs: number;
   /** Aborted with a StopReason as its reason. */
@@ -30,20 +35,10 @@ export interface ScriptExit {
 }
 
 /** Runs a script to its end and its process group's. Never throws for what the script does. */
-export async function runScript({
-  file,
-  args,
-  cwd,
-  env,
-  timeoutMs,
-  stop,
-  onStdout,
-  onStderr,
-  onSpawn,
-}: ScriptCall): Promise<ScriptExit> {
-  const child = execa(file, args, {
-    cwd,
-    env,
+export async function runScript(call: ScriptCall): Promise<ScriptExit> {
+  const child = execa(call.file, call.args, {
+    cwd: call.cwd,
+    env: call.env,
     extendEnv: false,
     detached: true,
     cleanup: false,
@@ -54,45 +49,79 @@ export async function runScript({
     reject: false,
     windowsHide: true,
   });
-  let stopped: StopReason | null = null;
+  const { pid } = child;
+  if (pid === undefined) {
+    const { originalMessage } = await child;
+    return { exitCode: null, signal: null, stopped: null, spawnError: originalMessage ?? 'It could not be started.' };
+  }
+  child.stdout.on('data', call.onStdout);
+  child.stderr.on('data', call.onStderr);
+  const exited = new Promise<Pick<ScriptExit, 'exitCode' | 'signal'>>((resolve) =>
+    child.once('exit', (exitCode, signal) => resolve({ exitCode, signal })),
+  );
+  call.onSpawn(pid, processStart(pid));
+  const stopped = await endInTime(call, pid, exited);
+  const exit = await exited;
+  await endLeftovers({ pid, runId: call.env.DOE_RUN_ID ?? '' }, stopped, child);
+  return { ...exit, stopped, spawnError: null };
+}
+
+/** Resolves when the script has ended, with why it was made to; null where it ended by itself. */
+async function endInTime(
+  { timeoutMs, stop }: ScriptCall,
+  pid: number,
+  exited: Promise<unknown>,
+): Promise<StopReason | null> {
   const timers: NodeJS.Timeout[] = [];
+  let stopped: StopReason | null = null;
   const end = (reason: StopReason) => {
-    if (stopped !== null || child.pid === undefined) return;
+    // Another worker may hold the task already: nothing of ours may go on beside it.
+    if (reason === 'lease_lost') signalGroup(pid, 'SIGKILL');
+    if (stopped !== null) return;
     stopped = reason;
-    const { pid } = child;
     signalGroup(pid, 'SIGTERM');
     timers.push(setTimeout(() => signalGroup(pid, 'SIGKILL'), killAfterMs));
   };
   const onAbort = () => end(stop.reason as StopReason);
-  child.stdout.on('data', onStdout);
-  child.stderr.on('data', onStderr);
-  if (child.pid !== undefined) {
-    const { pid } = child;
-    onSpawn(pid, processStart(pid));
-    timers.push(setTimeout(() => end('timeout'), timeoutMs));
-    if (stop.aborted) onAbort();
-    stop.addEventListener('abort', onAbort, { once: true });
-    // What the script leaves behind must not outlive it, nor hold its output open.
-    child.once('exit', () => {
-      if (signalGroup(pid, 'SIGTERM')) timers.push(setTimeout(() => signalGroup(pid, 'SIGKILL'), killAfterMs));
-    });
-  }
-  const result = await child;
+  timers.push(setTimeout(() => end('timeout'), timeoutMs));
+  stop.addEventListener('abort', onAbort, { once: true });
+  if (stop.aborted) onAbort();
+  await exited;
   stop.removeEventListener('abort', onAbort);
   for (const timer of timers) clearTimeout(timer);
-  if (child.pid !== undefined) signalGroup(child.pid, 'SIGKILL');
-  return {
-    exitCode: result.exitCode ?? null,
-    signal: result.signal ?? null,
-    stopped,
-    spawnError: child.pid === undefined ? (result.shortMessage ?? 'The process could not be started.') : null,
-  };
+  return stopped;
+}
+
+interface Piped extends PromiseLike<unknown> {
+  stdout: NodeJS.ReadableStream & { destroy(): void };
+  stderr: NodeJS.ReadableStream & { destroy(): void };
+}
+
+/** What a script leaves behind must neither outlive it nor hold its output open. */
+async function endLeftovers(
+  processes: { pid: number; runId: string },
+  stopped: StopReason | null,
+  child: Piped,
+): Promise<void> {
+  const closed = Promise.resolve(child).then(() => true);
+  const grace = stopped === 'lease_lost' ? 0 : killAfterMs;
+  if (stopped !== null || signalGroup(processes.pid, 0)) await endProcesses(processes, grace);
+  if (await Promise.race([closed, wait(drainMs, false)])) return;
+  await endProcesses(processes, grace);
+  child.stdout.destroy();
+  child.stderr.destroy();
+  await closed;
 }
 
 /** Asks a program one question and answers its first line; null where it cannot be asked. */
-export async function ask(file: string, args: string[], env: Record<string, string>): Promise<string | null> {
+export async function ask(
+  file: string,
+  args: string[],
+  { env, cwd }: { env: Record<string, string>; cwd: string },
+): Promise<string | null> {
   const { stdout, failed } = await execa(file, args, {
     env,
+    cwd,
     extendEnv: false,
     reject: false,
     timeout: 20_000,

@@ -1,12 +1,12 @@
 // One claimed task from verification to settled, as a pipeline. Fails closed: what cannot be verified does not start.
 import { hostname } from 'node:os';
+import { setTimeout as wait } from 'node:timers/promises';
 import { describeFailure } from '../anneal/classify.js';
 import { DispatcherError } from '../errors.js';
 import type { Claim, NewAck, RunRow } from '../queue/store.js';
-import { createRedactor } from '../redact.js';
 import type { RunReport } from '../tasks/outcome.js';
 import { judge, retryCoverMs } from '../tasks/retry.js';
-import { type Ack, bySystem, newAckId, newAnnealId, satisfies, secretPayloadValues, type Task } from '../tasks/task.js';
+import { type Ack, bySystem, newAckId, newAnnealId, satisfies, type Task } from '../tasks/task.js';
 import type { Dispatcher } from '../tools/dispatcher.js';
 import { checkPins, type PinnedTask } from '../tools/pinning.js';
 import { type AttemptContext, attemptScript } from './attempt.js';
@@ -34,7 +34,7 @@ export async function runTask(context: RunContext, { runId, processId, task, ack
   const begun = await dispatcher.store.tasks.begin(runId, {
     processId,
     host: hostname(),
-    ack: ack === null ? await ownAck(dispatcher, task, check) : null,
+    ack: task.policy.requireAck ? null : await ownAck(dispatcher, task, check),
   });
   if (begun === null) {
     // Cancelled, or its ack ended between the look and the move; whoever holds it now says so. Ours is only to let go.
@@ -57,6 +57,8 @@ function ackProblem(task: Task, ack: Ack | null, { policy }: PinnedTask, now: nu
       ? 'The directive wants an acknowledgement, and there is none: its trust was withdrawn or it changed.'
       : null;
   }
+  // A task that wants none gets a fresh one with each start.
+  if (!task.policy.requireAck && !policy.requireAck) return null;
   if (ack.revokedAt !== null || ack.spentAt !== null) return 'The acknowledgement is revoked or spent.';
   if (ack.pins.binding !== task.pins.binding) return 'The acknowledgement covers something else than the task.';
   if (policy.requireAck && !satisfies(ack.assurance, policy.ack))
@@ -101,35 +103,14 @@ async function runAndSettle(
   { task, ack, run }: { task: Task; ack: Ack; run: RunRow },
 ): Promise<void> {
   const { dispatcher, stop } = context;
-  const { clock, log } = dispatcher;
-  const deadline = run.startedAt + task.policy.timeoutMs;
-  const runKey = await dispatcher.acks.runKey(
-    { taskId: task.id, runId: run.id, integrations: check.policy.integrations },
-    deadline,
-  );
-  const token = await dispatcher.acks.runToken(ack, run.id, deadline);
-  const hideRun = createRedactor([
-    token,
-    runKey,
-    ...secretPayloadValues(task),
-    ...check.policy.secrets.map((name) => dispatcher.config.variables[name] ?? ''),
-  ]);
-  const attempt: AttemptContext = {
-    ...context,
-    check,
-    task,
-    run,
-    token,
-    runKey,
-    redact: (text) => hideRun(dispatcher.redact(text)),
-  };
+  const attempt: AttemptContext = { ...context, check, task, ack, run };
   const report = await attemptScript(attempt, check.pinned.script);
+  const fixed = wantsFix(task, report, check) && !stop.aborted ? await runFixScript(attempt) : null;
   if (stop.reason === ('lease_lost' satisfies StopReason)) {
-    log.warn('run.lease_lost', { task_id: task.id, run_id: run.id });
+    dispatcher.log.warn('run.lease_lost', { task_id: task.id, run_id: run.id, outcome: report.outcome });
     return;
   }
-  const fixed = wantsFix(task, report, check) && !stop.aborted ? await runFixScript(attempt) : null;
-  await settle(context, { check, task, run, report, fixed, now: clock.now() });
+  await settle(context, { check, task, run, report, fixed, now: dispatcher.clock.now() });
 }
 
 const wantsFix = (task: Task, { outcome }: RunReport, { pinned }: PinnedTask): boolean =>
@@ -156,14 +137,14 @@ interface SettleFacts {
   now: number;
 }
 
-async function settle(
-  { dispatcher, random }: RunContext,
-  { check, task, run, report, fixed, now }: SettleFacts,
-): Promise<void> {
+async function settle(context: RunContext, { check, task, run, report, fixed, now }: SettleFacts): Promise<void> {
+  const { dispatcher, random } = context;
   const { store, log, annealer } = dispatcher;
-  const verdict = judge({ task, report, fixed: fixed === true, now, random: random() });
+  // It may have been asked to stop while its script ended by itself.
+  const cancelRequestedAt = (await store.tasks.get(task.id))?.cancelRequestedAt ?? null;
+  const verdict = judge({ task: { ...task, cancelRequestedAt }, report, fixed: fixed === true, now, random: random() });
   const failure =
-    report.outcome === 'succeeded' || report.outcome === 'cancelled'
+    verdict.move === 'succeeded' || verdict.move === 'cancelled'
       ? null
       : describeFailure({
           errorType: report.errorType ?? 'unknown',
@@ -171,32 +152,67 @@ async function settle(
           errorTail: report.errorTail,
         });
   const aid = verdict.move === 'anneal_opened' ? newAnnealId(task.id, now) : null;
-  const settled = await store.tasks.settle({
+  const scriptChangedTo = await scriptChange(dispatcher, check);
+  if (scriptChangedTo !== null) await noteScriptChange(dispatcher, task, run);
+  const settlement = {
     runId: run.id,
     processId: run.processId,
     verdict,
-    outcome: report.outcome,
+    outcome: verdict.move === 'cancelled' ? ('cancelled' as const) : report.outcome,
     exitCode: report.exitCode,
     signal: report.signal,
     result: report.result,
     failure,
     aid,
     fixUsed: fixed !== null,
-    scriptChangedTo: await scriptChange(dispatcher, check),
-  });
+    scriptChangedTo,
+  };
+  const settled = await whenWritable(context, () => store.tasks.settle(settlement));
   if (settled === null) {
     log.warn('run.lease_lost', { task_id: task.id, run_id: run.id, outcome: report.outcome });
     return;
   }
-  log.info(`task.${verdict.move}`, {
+  log.info(`task.${settled.status}`, {
     task_id: task.id,
     run_id: run.id,
-    outcome: report.outcome,
-    reason: verdict.reason ?? undefined,
+    outcome: settled.outcome ?? report.outcome,
+    reason: settled.statusReason ?? undefined,
   });
-  if (aid !== null)
-    await annealer.open(aid).catch((error: unknown) => log.warn('anneal.bundle_delayed', { aid, error }));
+  if (settled.status === 'needs_anneal' && settled.aid !== null) {
+    const opened = settled.aid;
+    await annealer.open(opened).catch((error: unknown) => log.warn('anneal.bundle_delayed', { aid: opened, error }));
+  }
 }
+
+const noteScriptChange = ({ store, clock, log }: Dispatcher, task: Task, run: RunRow): Promise<void> =>
+  store.logs
+    .append([
+      {
+        taskId: task.id,
+        runId: run.id,
+        stream: 'system',
+        text: 'The script, or a file that it can load, was changed while it ran.',
+        at: clock.now(),
+      },
+    ])
+    .catch((error: unknown) => log.warn('run.log_lost', { task_id: task.id, run_id: run.id, error }));
+
+/** A full disk or a read-only home must not cost a finished run: it is settled as soon as the store can be written. */
+async function whenWritable<T>({ dispatcher, stop }: RunContext, move: () => Promise<T>): Promise<T> {
+  for (;;) {
+    try {
+      return await move();
+    } catch (error) {
+      if (!isUnwritable(error) || stop.reason === ('stopped' satisfies StopReason)) throw error;
+      dispatcher.log.warn('run.waits_to_settle', { error });
+      await wait(Math.min(dispatcher.config.pollMs, 1000));
+    }
+  }
+}
+
+/** Faults of the store that pass: a busy or full disk, a home that is read-only for now. */
+export const isUnwritable = (error: unknown): boolean =>
+  error instanceof DispatcherError && ['store_busy', 'store_unavailable', 'home_not_writable'].includes(error.code);
 
 /** The script digest once more: a change during the run is audited and shown. */
 async function scriptChange({ directives }: Dispatcher, { pinned }: PinnedTask): Promise<string | null> {
