@@ -73,16 +73,17 @@ export async function checkPins(dispatcher: Dispatcher, task: Task): Promise<Pin
     if (code === null) return { ok: true, ...now };
     return { ok: false, code, message: changeMessages[code], work: now.work };
   } catch (error) {
-    if (!(error instanceof DispatcherError)) throw error;
-    return { ok: false, code: changeBehind(error), message: error.message, work: null };
+    const code = error instanceof DispatcherError ? changeBehind(error) : null;
+    if (code === null) throw error;
+    return { ok: false, code, message: (error as DispatcherError).message, work: null };
   }
 }
 
-/** Which part of the pins a refusal to pin speaks of. */
-function changeBehind({ code }: DispatcherError): 'directive_changed' | 'payload_changed' | 'script_changed' {
+/** Which part of the pins a refusal to pin speaks of; null for a fault that says nothing of them, such as a busy store. */
+function changeBehind({ code }: DispatcherError): 'directive_changed' | 'payload_changed' | 'script_changed' | null {
   if (code === 'script_missing' || code === 'too_much_covered') return 'script_changed';
-  if (code === 'invalid_payload' || code === 'too_large') return 'payload_changed';
-  return 'directive_changed';
+  if (code === 'invalid_payload' || code === 'invalid_input' || code === 'too_large') return 'payload_changed';
+  return code.startsWith('directive_') ? 'directive_changed' : null;
 }
 
 /** A task's directive as the disk has it, for readers: null where it is gone or broken. */

@@ -45,11 +45,12 @@ export const validateAck = defineOperation({
     const ack =
       claims === null ? await presentAck(dispatcher, fields.task_id, now) : await ackBehind(dispatcher, claims);
     assertUsable(ack);
+    await assertRunNotOver(dispatcher, claims);
     const task = await requireTask(dispatcher, ack.taskId);
     if (fields.task_id !== undefined && fields.task_id !== ack.taskId) {
       throw refused('token_task_mismatch', 'The token belongs to another task.', 'Use the token of this task.');
     }
-    await assertRun(dispatcher, task, claims, fields.run_id);
+    assertRun(task, claims, fields.run_id);
     const check = await checkPins(dispatcher, { ...task, pins: ack.pins });
     if (!check.ok)
       throw refused(check.code, check.message, 'The task needs a fresh acknowledgement of what is there now.');
@@ -127,13 +128,19 @@ function assertUsable(ack: Ack): void {
     );
 }
 
+/** A run's token is spent with its run, whatever becomes of the task. */
+async function assertRunNotOver({ store }: Dispatcher, claims: TokenClaims | null): Promise<void> {
+  const run = claims?.runId == null ? null : await store.tasks.run(claims.runId);
+  if (run?.finishedAt == null) return;
+  throw refused(
+    'token_spent',
+    'The run that this token was made for is over.',
+    'A new attempt gets a token of its own.',
+  );
+}
+
 /** A run token holds only while its run holds the task. */
-async function assertRun(
-  { store }: Dispatcher,
-  task: Task,
-  claims: TokenClaims | null,
-  wanted: string | undefined,
-): Promise<void> {
+function assertRun(task: Task, claims: TokenClaims | null, wanted: string | undefined): void {
   const runId = claims?.runId ?? null;
   if (wanted !== undefined && wanted !== runId) {
     throw refused(
@@ -143,13 +150,6 @@ async function assertRun(
     );
   }
   if (runId === null || (task.runId === runId && task.status === 'running')) return;
-  const run = await store.tasks.run(runId);
-  if (run?.finishedAt != null)
-    throw refused(
-      'token_spent',
-      'The run that this token was made for is over.',
-      'A new attempt gets a token of its own.',
-    );
   throw refused(
     'token_run_mismatch',
     'The run that this token was made for no longer holds the task.',

@@ -1,10 +1,9 @@
 // The worker: claims while it has room, keeps its leases alive, ends runs that are asked to stop, rescues those of the dead.
-import { DispatcherError } from '../errors.js';
 import type { Dispatcher } from '../tools/dispatcher.js';
 import { createInterpreters } from './interpreters.js';
 import { createRescue } from './rescue.js';
 import type { StopReason } from './run-script.js';
-import { runTask } from './run-task.js';
+import { isUnwritable, runTask } from './run-task.js';
 
 export interface WorkerOptions {
   dispatcher: Dispatcher;
@@ -50,13 +49,18 @@ export function createWorker({
   let pumping: Promise<void> | null = null;
   let again = false;
   let due: NodeJS.Timeout | undefined;
+  /** Set while the store cannot be written: nothing is claimed that could not be settled. */
+  let unwritable = false;
 
   const end = (runId: string, reason: StopReason) => active.get(runId)?.stop.abort(reason);
 
   const begin = (claim: NonNullable<Awaited<ReturnType<typeof store.tasks.claim>>>) => {
     const stop = new AbortController();
     const done = runTask({ dispatcher, interpreters, scriptUrl, random, stop: stop.signal }, claim)
-      .catch((error: unknown) => log.error('run.failed', { task_id: claim.task.id, run_id: claim.runId, error }))
+      .catch((error: unknown) => {
+        log.error('run.failed', { task_id: claim.task.id, run_id: claim.runId, error });
+        if (isUnwritable(error)) pause(error);
+      })
       .finally(() => {
         active.delete(claim.runId);
         wake();
@@ -67,7 +71,8 @@ export function createWorker({
   const claimAll = async () => {
     const leads = await leadable();
     if (state === 'off') return;
-    state = leads ? 'on' : 'standby';
+    state = leads && !unwritable ? 'on' : 'standby';
+    if (unwritable) await tryWriting();
     while (leads && state === 'on' && active.size < config.concurrency) {
       const claim = await store.tasks.claim(lease);
       if (claim === null) break;
@@ -76,6 +81,14 @@ export function createWorker({
       else begin(claim);
     }
     await sleepUntilDue();
+  };
+
+  /** @throws what the store throws while it still cannot be written */
+  const tryWriting = async () => {
+    await store.ledger.beat(processId, 'standby');
+    unwritable = false;
+    log.info('worker.resumed');
+    if (state !== 'off') state = 'on';
   };
 
   const sleepUntilDue = async () => {
@@ -92,6 +105,16 @@ export function createWorker({
     }
   };
 
+  /** Says so once, and looks again at the next poll. */
+  const pause = (error: unknown) => {
+    if (!isUnwritable(error)) log.error('worker.claim_failed', { error });
+    else if (!unwritable) log.error('worker.paused', { error });
+    unwritable ||= isUnwritable(error);
+    if (unwritable) state = 'standby';
+    clearTimeout(due);
+    due = setTimeout(wake, config.pollMs);
+  };
+
   const pump = async () => {
     do {
       again = false;
@@ -99,9 +122,8 @@ export function createWorker({
         if (active.size > 0) await endCancelled();
         await claimAll();
       } catch (error) {
-        if (state === 'off') return;
-        log.warn('worker.waiting', { error: error instanceof DispatcherError ? error.message : error });
-        due = setTimeout(wake, config.pollMs);
+        if ((state as WorkerLoop['state']) === 'off') return;
+        pause(error);
       }
     } while (again && state !== 'off');
   };
@@ -143,10 +165,15 @@ export function createWorker({
       state = 'standby';
       stopWatching = store.watch(wake);
       every(config.leaseMs / 3, 'heartbeat', keepAlive);
-      const sweep = every(config.leaseMs / 3, 'rescue', async () => {
+      // Looked at often, so that a dead process's run is found about one lease after its last heartbeat.
+      const sweep = every(config.leaseMs / 10, 'rescue', async () => {
         if (await leadable()) await rescue.sweep();
       });
+      const tidy = every(config.leaseMs, 'upkeep', async () => {
+        if (await leadable()) await rescue.tidy();
+      });
       void sweep();
+      void tidy();
       wake();
     },
     wake,

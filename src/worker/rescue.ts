@@ -12,8 +12,10 @@ import { removeScratches } from './result-file.js';
 const staleAfterMs = 7 * 24 * 60 * 60_000;
 
 export interface Rescue {
-  /** One look over all leases; to be called about three times a lease. */
+  /** One look over all leases; to be called several times a lease. */
   sweep(): Promise<void>;
+  /** Opens bundles that a crash left unopened, cancels what nobody acknowledged for a week, forgets processes that are gone. */
+  tidy(): Promise<void>;
 }
 
 export interface RescueOptions {
@@ -27,6 +29,7 @@ export interface RescueOptions {
 export function createRescue({ dispatcher, processId, random, isOurs }: RescueOptions): Rescue {
   const { store, clock, config, log, annealer } = dispatcher;
   let seen = new Map<string, { beat: number; since: number }>();
+  let beats = new Map<string, { beat: number; since: number }>();
 
   const stoodStill = ({ runId, beat, leaseMs }: Lease): boolean => {
     const before = seen.get(runId);
@@ -74,14 +77,28 @@ export function createRescue({ dispatcher, processId, random, isOurs }: RescueOp
     if (aid !== null) await annealer.open(aid);
   };
 
+  /** A process that shows no beat for ten leases by our own clock has left without saying so. */
+  const forgetTheGone = async () => {
+    const rows = (await store.ledger.processes()).filter(({ id }) => id !== processId);
+    beats = new Map([...beats].filter(([id]) => rows.some((row) => row.id === id)));
+    for (const { id, beat } of rows) {
+      const before = beats.get(id);
+      if (before?.beat !== beat) beats.set(id, { beat, since: clock.monotonic() });
+      else if (clock.monotonic() - before.since >= 10 * config.leaseMs) await store.ledger.leave(id);
+    }
+  };
+
   return {
     async sweep() {
       const leases = (await store.tasks.leases()).filter(({ runId }) => !isOurs(runId));
       seen = new Map([...seen].filter(([runId]) => leases.some((lease) => lease.runId === runId)));
       for (const lease of leases.filter(stoodStill)) await rescue(lease);
+    },
+    async tidy() {
       await annealer.openMissing();
       for (const taskId of await store.tasks.cancelStale((await store.now()) - staleAfterMs))
         log.info('task.stale', { task_id: taskId });
+      await forgetTheGone();
     },
   };
 }

@@ -1,0 +1,82 @@
+import { expect, test } from 'vitest';
+import { createRedactor } from '../../src/redact.js';
+import { createStreamSink, parseProgress } from '../../src/worker/output.js';
+
+function sinkOf(secrets: string[] = []) {
+  const lines: { stream: string; text: string }[] = [];
+  const sink = createStreamSink('stdout', {
+    redact: createRedactor(secrets),
+    emit: (stream, text) => lines.push({ stream, text }),
+    swallow: (line) => parseProgress(line) !== null,
+  });
+  return { sink, lines, texts: () => lines.map(({ text }) => text) };
+}
+
+test('lines are split wherever the chunks are cut, also inside a character', () => {
+  const { sink, texts } = sinkOf();
+  const bytes = Buffer.from('grün\r\nzwei\nohne Ende');
+  for (const byte of bytes) sink.write(Buffer.from([byte]));
+  sink.end();
+  expect(texts()).toEqual(['grün', 'zwei', 'ohne Ende']);
+});
+
+test('of more than 1 MiB the head and the tail are kept, and the middle is counted', () => {
+  const { sink, lines } = sinkOf();
+  const total = 300_000;
+  for (let n = 0; n < total; n++) sink.write(Buffer.from(`line ${String(n).padStart(6, '0')}\n`));
+  sink.end();
+  const stdout = lines.filter(({ stream }) => stream === 'stdout');
+  const bytes = stdout.reduce((sum, { text }) => sum + text.length + 1, 0);
+  expect(bytes).toBeLessThanOrEqual(1024 * 1024);
+  expect(bytes).toBeGreaterThan(1000 * 1024);
+  expect(stdout[0]?.text).toBe('line 000000');
+  expect(stdout.at(-1)?.text).toBe(`line ${total - 1}`);
+  const note = lines.find(({ stream }) => stream === 'system')?.text ?? '';
+  expect(note).toContain(`${total - stdout.length} lines of stdout (${(total - stdout.length) * 12} bytes)`);
+});
+
+test('a line over 64 KiB is cut, and one without an end does not grow in memory', () => {
+  const { sink, texts } = sinkOf();
+  for (let n = 0; n < 64; n++) sink.write(Buffer.alloc(64 * 1024, 'x'));
+  sink.write(Buffer.from('\nnext\n'));
+  sink.end();
+  expect(texts()[0]).toHaveLength(64 * 1024 + `… (cut, ${4 * 1024 * 1024} characters)`.length);
+  expect(texts()[0]).toContain('(cut, 4194304 characters)');
+  expect(texts()[1]).toBe('next');
+});
+
+test('binary output survives as text', () => {
+  const { sink, texts } = sinkOf();
+  sink.write(Buffer.from([0, 0xff, 0xfe, 0x0a, 0x41, 0x0a]));
+  sink.end();
+  expect(texts()).toEqual(['\0\ufffd\ufffd', 'A']);
+});
+
+test('a secret is redacted also where the cut goes through it, and each line of one with several', () => {
+  const key = 'first-line-of-the-key\nsecond-line-of-the-key';
+  const { sink, texts } = sinkOf(['hunter2hunter2', key]);
+  sink.write(Buffer.from(`${'x'.repeat(64 * 1024 - 5)}hunter2hunter2\n${key}\n`));
+  sink.end();
+  const all = texts().join('\n');
+  for (const part of ['hunter', 'first-line', 'second-line']) expect(all).not.toContain(part);
+});
+
+test('the tail for judging a failure is the last 4 KiB, redacted', () => {
+  const { sink } = sinkOf(['hunter2hunter2']);
+  for (let n = 0; n < 2000; n++) sink.write(Buffer.from(`line ${n}\n`));
+  sink.write(Buffer.from('hunter2hunter2\nlast words\n'));
+  sink.end();
+  expect(sink.tail().length).toBeLessThanOrEqual(4096);
+  expect(sink.tail()).toMatch(/line 1999\n\[redacted\]\nlast words\n$/);
+});
+
+test('progress lines are read, not logged; what only looks like one is a line', () => {
+  expect(parseProgress('::progress:: 40 uploading')).toEqual({ percent: 40, text: 'uploading' });
+  expect(parseProgress('::progress:: 12.5%')).toEqual({ percent: 12.5, text: null });
+  for (const other of ['::progress:: 101', '::progress:: -1', '::progress::40', ' ::progress:: 40', '::progress:: x'])
+    expect(parseProgress(other)).toBeNull();
+  const { sink, texts } = sinkOf();
+  sink.write(Buffer.from('::progress:: 10\n::progress:: 200\n'));
+  sink.end();
+  expect(texts()).toEqual(['::progress:: 200']);
+});
