@@ -100,17 +100,24 @@ export function result(value) {
  */
 export async function integration(name, action, input = {}, { timeoutMs = 600_000 } = {}) {
   const key = process.env.DOE_RUN_KEY;
-  if (!key) throw new IntegrationError('unauthorized', 'There is no DOE_RUN_KEY.', 'Integrations answer to a run alone.');
+  if (!key)
+    throw new IntegrationError('unauthorized', 'There is no DOE_RUN_KEY.', 'Integrations answer to a run alone.');
   const path = `/integrations/${encodeURIComponent(name)}/${encodeURIComponent(action)}`;
   // Two calls of one run are two calls: each gets a key of its own.
   const headers = { 'idempotency-key': `${process.env.DOE_RUN_ID ?? ''}:${name}:${action}:${++calls}` };
-  const reply = await ask('POST', path, { bearer: key, body: JSON.stringify(input), headers, timeoutMs }).catch((error) => {
-    throw new IntegrationError('bridge_unreachable', hide(`${name} ${action} got no answer: ${error.message}.`, key));
-  });
+  const reply = await ask('POST', path, { bearer: key, body: JSON.stringify(input), headers, timeoutMs }).catch(
+    (error) => {
+      throw new IntegrationError('bridge_unreachable', hide(`${name} ${action} got no answer: ${error.message}.`, key));
+    },
+  );
   const { status, answer } = reply;
   if (status === 200 && answer.ok === true) return answer.result;
   const message = String(answer.error ?? `${name} ${action} was answered with ${status}.`);
-  throw new IntegrationError(answer.code ?? 'upstream', hide(message, key), answer.hint && hide(String(answer.hint), key));
+  throw new IntegrationError(
+    answer.code ?? 'upstream',
+    hide(message, key),
+    answer.hint && hide(String(answer.hint), key),
+  );
 }
 
 const hide = (text, secret) => (secret ? text.replaceAll(secret, '…') : text);
