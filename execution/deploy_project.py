@@ -26,10 +26,16 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     home = os.path.realpath(os.environ.get('DOE_HOME') or os.getcwd())
     work = os.path.join(home, 'builds', sys.argv[1])
+    if os.path.realpath(work) != work:
+        sys.exit('deploy_project: builds/ is a link: remove it. Nothing was deployed.')
     try:
+        # What a killed attempt left.
+        clean(work)
         deploy(home, work, payload)
-    except (Refused, OSError) as reason:
+    except Refused as reason:
         sys.exit(f'deploy_project: {reason}. Nothing was deployed.')
+    except OSError as reason:
+        sys.exit(f'deploy_project: {reason}')
     except doe.IntegrationError as reason:
         sys.exit(f'deploy_project: Netlify did not take it: {reason}')
     finally:
@@ -38,8 +44,8 @@ def main() -> None:
 
 def deploy(home: str, work: str, payload: dict) -> None:
     project = folder_inside(home, payload.get('project_dir'), 'project_dir')
-    if os.path.realpath(work) != work or (work + os.sep).startswith(project + os.sep):
-        raise Refused('project_dir must be neither the home itself nor builds/, and builds/ no link')
+    if (work + os.sep).startswith(project + os.sep):
+        raise Refused('project_dir must be neither the home itself nor builds/')
     if payload.get('build_command'):
         project = build(project, os.path.join(work, 'project'), payload['build_command'])
     publish = folder_inside(project, payload.get('publish_dir', '.'), 'publish_dir')
@@ -73,7 +79,6 @@ def folder_inside(root: str, name: object, what: str) -> str:
 
 def build(project: str, copy: str, command: list) -> str:
     """Runs the build command in a copy of the project, without a shell, and answers the copy."""
-    clean(os.path.dirname(copy))
     doe.progress(5, 'copying the project')
     shutil.copytree(project, copy, symlinks=True, ignore=shutil.ignore_patterns('.git'))
     doe.progress(10, 'building')
@@ -90,7 +95,6 @@ def build(project: str, copy: str, command: list) -> str:
 
 def pack(publish: str, packed: str) -> tuple:
     """Copies what belongs to the site: no hidden files, no node_modules. Answers number and bytes."""
-    shutil.rmtree(packed, ignore_errors=True)
     files = size = 0
     for folder, folders, names in os.walk(publish):
         folders[:] = sorted(name for name in folders if wanted(name))
