@@ -1,14 +1,20 @@
 // MCP over HTTP: the 2026-07-28 revision statelessly, 2025-era clients with sessions, so that they can be asked and told.
 import type { AuthInfo } from '@modelcontextprotocol/server';
 import { createMcpHandler, isLegacyRequest } from '@modelcontextprotocol/server';
-import type { McpHttp } from '../http-bridge/index.js';
 import type { Caller } from '../tasks/task.js';
 import type { Dispatcher } from '../tools/dispatcher.js';
 import { connectionOf } from './connection.js';
 import { createMcpServer } from './create-server.js';
 import { createNewsFeed } from './news.js';
-import { createSseLines } from './serve-sse.js';
+import { createSseLines, type SseLines } from './serve-sse.js';
 import { createSessions } from './sessions.js';
+
+/** What the bridge mounts behind its own checks: `/mcp`, and `/sse` with `/messages` on Node's own objects. */
+export interface McpHttp {
+  fetch(request: Request, caller: Caller): Promise<Response>;
+  sse: SseLines['handle'];
+  close(): Promise<void>;
+}
 
 export function createMcpHttp(dispatcher: Dispatcher): McpHttp {
   const backend = async () => dispatcher;
