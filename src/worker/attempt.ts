@@ -123,15 +123,15 @@ async function start(
     const command = { file, args: [...args, task.id, token, task.payloadJson] };
     const open = { env, close: async () => {}, ...command };
     const { sandbox } = frontMatter;
-    const process =
+    const program =
       sandbox === null
         ? open
         : await intoSandbox({ sandbox, home: config.home, scratch, scriptUrl: scriptUrl(), command, env });
     const exit = await runScript({
-      file: process.file,
-      args: process.args,
+      file: program.file,
+      args: program.args,
       cwd: config.home,
-      env: process.env,
+      env: program.env,
       timeoutMs: task.policy.timeoutMs,
       stop,
       ...sinks,
@@ -141,7 +141,7 @@ async function start(
           .catch((error: unknown) => log.warn('run.pid_unnoted', { run_id: run.id, error }));
       },
     });
-    await process.close();
+    await program.close();
     return exit;
   } catch (error) {
     if (!(error instanceof DispatcherError)) throw error;
