@@ -124,8 +124,7 @@ export async function layOut(home: string): Promise<LaidOut> {
   for (const folder of folders) await mkdir(folder, { recursive: true }).catch(throwUnwritable(folder));
   const laid: LaidOut = { created: [], kept: [], foreignScripts: await foreignScripts(home) };
   for (const name of await shippedFiles()) {
-    const fresh = await copyNew(join(packageRoot, name), join(home, name));
-    (fresh ? laid.created : laid.kept).push(name);
+    ((await copyShipped(name, home)) ? laid.created : laid.kept).push(name);
   }
   ((await writeNew(join(home, '.gitignore'), gitignore)) ? laid.created : laid.kept).push('.gitignore');
   return laid;
@@ -162,9 +161,11 @@ async function foreignScripts(home: string): Promise<string[]> {
   return judged.flat().sort();
 }
 
-async function copyNew(from: string, to: string): Promise<boolean> {
+/** Copies a shipped file, such as `execution/doe.py`, where the home has none; false where it has one. */
+export async function copyShipped(name: string, home: string): Promise<boolean> {
+  const to = join(home, name);
   await mkdir(dirname(to), { recursive: true }).catch(throwUnwritable(dirname(to)));
-  return isNew(to, copyFile(from, to, constants.COPYFILE_EXCL));
+  return isNew(to, copyFile(join(packageRoot, name), to, constants.COPYFILE_EXCL));
 }
 
 /** Writes a file that was not there; false where one was. */

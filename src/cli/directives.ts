@@ -37,7 +37,7 @@ export async function run(options: DirectivesOptions): Promise<number> {
 }
 
 /** Everything that would keep a task of this directive from being made. */
-async function problemsOf(directives: Directives, directive: Directive): Promise<string[]> {
+export async function problemsOf(directives: Directives, directive: Directive): Promise<string[]> {
   if (directive.kind === 'broken') return [directive.error];
   if (directive.kind === 'reference') return [];
   try {

@@ -68,7 +68,8 @@ function pidExists(pid: number): boolean {
 
 type HealthAnswer = { is: 'ours'; health: Health } | { is: 'stranger' } | { is: 'silent' };
 
-async function askHealth(url: string, secret: string): Promise<HealthAnswer> {
+/** Asks who answers at an address, and whether it knows the home's secret. */
+export async function askHealth(url: string, secret: string): Promise<HealthAnswer> {
   const nonce = randomBytes(24).toString('base64url');
   let response: Response;
   try {

@@ -38,6 +38,12 @@ const groups: Group[] = [
         examples: ['doe init', 'doe init --home ~/work/agency'],
       },
       {
+        usage: 'doctor',
+        does: 'check home, secret, keys, database, port, interpreters, directives and integrations, each with its mend',
+        run: async () => (await import('./doctor.js')).run,
+        options: [json],
+      },
+      {
         usage: 'trust [names...]',
         does: 'say yes, once, to exactly what a directive or automation asks for; shows it first',
         run: async () => (await import('./trust.js')).run,
@@ -164,6 +170,15 @@ const groups: Group[] = [
         examples: ['doe directives', 'doe directives --check --json'],
       },
       {
+        usage: 'new directive <name>',
+        does: 'a directive and its script from a template',
+        run: async () => (await import('./new-directive.js')).run,
+        options: [
+          new Option('--language <language>', 'of the script').choices(['python', 'node', 'shell']).default('python'),
+        ],
+        examples: ['doe new directive publish-newsletter', 'doe new directive tidy-up --language shell'],
+      },
+      {
         usage: 'automations',
         does: 'list the automations: small functions that run at once',
         run: async () => (await import('./automations.js')).list,
@@ -215,6 +230,7 @@ const groups: Group[] = [
 ];
 
 const families: Record<string, string> = {
+  new: 'make a directive from a template',
   anneal: 'what failed and waits for repair: list, show, complete, dismiss',
 };
 
