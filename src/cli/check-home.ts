@@ -93,7 +93,7 @@ const isFree = (host: string, wanted: number): Promise<boolean> =>
 
 export async function* interpreters(config: Config): AsyncGenerator<Finding> {
   const { commandFor } = createInterpreters(config.home, config.variables);
-  const environment = {
+  const env = {
     PATH: config.variables.PATH ?? '/usr/local/bin:/usr/bin:/bin',
     HOME: config.variables.HOME ?? '/',
   };
@@ -104,7 +104,7 @@ export async function* interpreters(config: Config): AsyncGenerator<Finding> {
   ] as const) {
     try {
       const { file } = await commandFor({ name: script, path: script, text: '' });
-      const version = await ask(file, ['--version'], environment);
+      const version = await ask(file, ['--version'], { env, cwd: config.home });
       yield version === null
         ? warning(name, `${file} does not start.`, `Install ${name}, if a script of yours needs it.`)
         : ok(name, `${version} (${file})`);
