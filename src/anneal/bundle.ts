@@ -45,7 +45,14 @@ export function createAnnealer({ home, store, redact, log }: AnnealerOptions): A
     return row;
   };
 
-  const open = async (aid: string) => {
+  const opening = new Map<string, Promise<void>>();
+  const open = (aid: string): Promise<void> => {
+    const running = opening.get(aid) ?? write(aid).finally(() => opening.delete(aid));
+    opening.set(aid, running);
+    return running;
+  };
+
+  const write = async (aid: string) => {
     const row = await requireRow(aid);
     if (await isWhole(folderOf(aid))) return;
     const task = await store.tasks.get(row.taskId);
@@ -56,12 +63,9 @@ export function createAnnealer({ home, store, redact, log }: AnnealerOptions): A
     const beside = await mkdtemp(join(root, '.new-'));
     try {
       for (const [name, text] of Object.entries(files)) await writeFile(join(beside, name), text, { mode: 0o644 });
-      await rm(folderOf(aid), { recursive: true, force: true });
-      await rename(beside, folderOf(aid));
-    } catch (error) {
+      await moveInto(beside, folderOf(aid));
+    } finally {
       await rm(beside, { recursive: true, force: true });
-      // Another process may have moved the same bundle there first.
-      if (!(await isWhole(folderOf(aid)))) throw error;
     }
     log.info('anneal.opened', { aid, task_id: task.id });
   };
@@ -103,6 +107,19 @@ export function createAnnealer({ home, store, redact, log }: AnnealerOptions): A
       }
     },
   };
+}
+
+/** A whole bundle that another process moved there first stays; what is not whole makes way. */
+async function moveInto(beside: string, folder: string): Promise<void> {
+  try {
+    await rename(beside, folder);
+  } catch (error) {
+    if (await isWhole(folder)) return;
+    const code = (error as NodeJS.ErrnoException).code ?? '';
+    if (!['ENOTEMPTY', 'EEXIST', 'ENOTDIR'].includes(code)) throw error;
+    await rm(folder, { recursive: true, force: true });
+    await rename(beside, folder);
+  }
 }
 
 /** All fixed names there, as plain files, and a script. */

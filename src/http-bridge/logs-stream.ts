@@ -4,7 +4,7 @@ import { type SSEStreamingApi, streamSSE } from 'hono/streaming';
 import { settledStatuses } from '../tasks/states.js';
 import { logLineView, taskView } from '../tasks/task.js';
 import type { Dispatcher } from '../tools/dispatcher.js';
-import { requireTask } from '../tools/views.js';
+import { openBundle, requireTask } from '../tools/views.js';
 
 const pageLines = 500;
 const keepAliveMs = 15_000;
@@ -50,6 +50,7 @@ async function follow(
         await stream.writeSSE({ event: 'progress', data: progress });
       shown = { status, progress };
       if (settledStatuses.includes(task.status)) {
+        if (task.status === 'needs_anneal' && task.aid !== null) await openBundle(dispatcher, task.aid);
         await stream.writeSSE({ event: 'end', data: JSON.stringify(taskView(task)) });
         return;
       }

@@ -1,7 +1,14 @@
 // Asking the person, in both protocol eras. An answer counts once, only with a nonce that this server made, kept, and
 // bound to the task as it was shown, the caller and the line; a model that forges or replays one leaves the task as it is.
 import { createHash, randomBytes } from 'node:crypto';
-import { type InputRequiredResult, inputRequired, inputResponse, type Server } from '@modelcontextprotocol/server';
+import {
+  CLIENT_CAPABILITIES_META_KEY,
+  type ClientCapabilities,
+  type InputRequiredResult,
+  inputRequired,
+  inputResponse,
+  type Server,
+} from '@modelcontextprotocol/server';
 import type { z } from 'zod';
 import { DispatcherError } from '../errors.js';
 import type { JsonObject } from '../tasks/outcome.js';
@@ -40,7 +47,7 @@ export function createAskPerson(server: () => Server): AskPerson {
     const direct = await withoutAsking(dispatcher, input, call);
     if ('answer' in direct) return direct.answer;
     const fields = input as Fields;
-    if (direct.wanted !== 'client' || !call.connection.mayAsk || !canElicit(server()))
+    if (direct.wanted !== 'client' || !call.connection.mayAsk || !canElicit(server(), call))
       return waiting(dispatcher, fields.task_id, whoDecides(direct.wanted));
     const form = await ackForm(dispatcher, fields.task_id);
     if (form === null)
@@ -66,8 +73,10 @@ async function withoutAsking(
 }
 
 /** A client that declares `elicitation: {}` means forms, as before there were other modes. */
-function canElicit(server: Server): boolean {
-  const declared = server.getClientCapabilities()?.elicitation;
+function canElicit(server: Server, { context }: ToolCall): boolean {
+  const envelope = context.mcpReq.envelope as Record<string, unknown> | undefined;
+  const ofRequest = envelope?.[CLIENT_CAPABILITIES_META_KEY] as ClientCapabilities | undefined;
+  const declared = (ofRequest ?? server.getClientCapabilities())?.elicitation;
   return declared !== undefined && (declared.form !== undefined || declared.url === undefined);
 }
 

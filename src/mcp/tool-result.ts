@@ -21,10 +21,11 @@ export function toolResult(value: object, { redact, more, links = [] }: ResultOp
   return { structuredContent, content: [{ type: 'text', text: JSON.stringify(structuredContent) }, ...links] };
 }
 
+/** As text alone: clients of the 2025 era hold structuredContent against the tool's output schema, errors included. */
 export function toolError(error: unknown, { redact }: Pick<ResultOptions, 'redact'>): CallToolResult {
   const safe = mapText({ ok: false, ...publicError(error) } as JsonObject, (text) => redact(plainText(text)));
   const fitted = withinLimit(safe as JsonObject, 'The message was long.');
-  return { isError: true, structuredContent: fitted, content: [{ type: 'text', text: JSON.stringify(fitted) }] };
+  return { isError: true, content: [{ type: 'text', text: JSON.stringify(fitted) }] };
 }
 
 /** The value within `resultLimit` characters of JSON: the longest texts are cut, then the longest lists lose their far end. */

@@ -6,6 +6,8 @@ import type {
   McpServer,
   ServerContext,
 } from '@modelcontextprotocol/server';
+import { DispatcherError } from '../errors.js';
+import type { Dispatcher } from '../tools/dispatcher.js';
 import { acknowledge, operations, taskStatus } from '../tools/index.js';
 import { type AnyOperation, type CallContext, invoke } from '../tools/operation.js';
 import type { Backend, Connection } from './connection.js';
@@ -49,9 +51,10 @@ export function addTools(server: McpServer, { backend, connection, askPerson }: 
       config,
       async (input, context): Promise<CallToolResult | InputRequiredResult> => {
         let redact = (text: string) => text;
+        let log: Dispatcher['log'] | undefined;
         try {
           const dispatcher = await backend();
-          redact = dispatcher.redact;
+          ({ redact, log } = dispatcher);
           const call: CallContext = {
             caller: connection.caller,
             signal: context.mcpReq.signal,
@@ -68,6 +71,7 @@ export function addTools(server: McpServer, { backend, connection, askPerson }: 
               : await invoke(dispatcher, operation, given, call);
           return toolResult(value, { redact, links: linksOf(value), ...moreOf(operation, given) });
         } catch (error) {
+          if (!(error instanceof DispatcherError)) log?.error('mcp.tool_failed', { tool: operation.name, error });
           return toolError(error, { redact });
         }
       },

@@ -1,14 +1,13 @@
 // A failure that was seen outside a run: the task goes to repair as if its run had failed.
 import { z } from 'zod';
 import { describeFailure } from '../anneal/classify.js';
-import { DispatcherError } from '../errors.js';
 import { classificationSchema } from '../tasks/outcome.js';
 import { movesFrom, taskStatuses } from '../tasks/states.js';
 import { actorIdSchema, newAnnealId, type Task, taskIdSchema } from '../tasks/task.js';
 import { nextStep } from './create-task.js';
 import type { Dispatcher } from './dispatcher.js';
 import { defineOperation } from './operation.js';
-import { byOf, requireTask, wrongState } from './views.js';
+import { byOf, openBundle, requireTask, wrongState } from './views.js';
 
 const text = z.string().max(64 * 1024);
 
@@ -68,13 +67,4 @@ async function keepOutput(
       .map((line) => ({ taskId: task.id, runId: null, stream, text: redact(line), at: clock.now() })),
   );
   if (lines.length > 0) await store.logs.append(lines);
-}
-
-/** The row is what counts: a bundle that the disk refuses now is opened by the next sweep. */
-async function openBundle({ annealer, log }: Dispatcher, aid: string): Promise<void> {
-  try {
-    await annealer.open(aid);
-  } catch (error) {
-    log.warn('anneal.bundle_delayed', { aid, error: error instanceof DispatcherError ? error.message : error });
-  }
 }

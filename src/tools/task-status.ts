@@ -6,7 +6,7 @@ import { logLineSchema, logLineView, type Task, taskIdSchema, taskView, taskView
 import { nextStep } from './create-task.js';
 import type { Dispatcher } from './dispatcher.js';
 import { type CallContext, defineOperation } from './operation.js';
-import { requireTask } from './views.js';
+import { openBundle, requireTask } from './views.js';
 
 const shownLines = 200;
 
@@ -33,7 +33,13 @@ export const taskStatus = defineOperation({
   annotations: { readOnlyHint: true, destructiveHint: false, idempotentHint: true, openWorldHint: false },
   tool: true,
   async run(dispatcher, { task_id, wait_seconds, after }, call) {
-    const { task, logs } = await nextChange(dispatcher, task_id, { waitMs: (wait_seconds ?? 0) * 1000, after, call });
+    const { task, logs } = await nextChange(dispatcher, task_id, {
+      waitMs: Math.ceil((wait_seconds ?? 0) * 1000),
+      after,
+      call,
+    });
+    // Whoever is told of a repair finds its bundle on disk, also in the moment between commit and writing.
+    if (task.status === 'needs_anneal' && task.aid !== null) await openBundle(dispatcher, task.aid);
     return { task: taskView(task), logs: logs.map(logLineView), next: nextStep(task) };
   },
 });

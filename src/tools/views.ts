@@ -118,3 +118,12 @@ export const directiveSummary = (directive: Directive): z.infer<typeof directive
 
 /** `payload_json` as callers may give it. */
 export const payloadInput = z.union([z.string(), z.record(z.string(), z.unknown())]);
+
+/** The row is what counts: a bundle that the disk refuses now is opened by the next sweep. */
+export async function openBundle({ annealer, log }: Dispatcher, aid: string): Promise<void> {
+  try {
+    await annealer.open(aid);
+  } catch (error) {
+    log.warn('anneal.bundle_delayed', { aid, error: error instanceof DispatcherError ? error.message : error });
+  }
+}

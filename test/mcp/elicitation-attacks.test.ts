@@ -175,7 +175,8 @@ test('the model may not refuse in the person’s stead, nor give its own word mo
   const app = await createTestApp({ noWorker: true });
   const task_id = await newTask(app);
   const { body } = await callAcknowledge(app, { task_id, actor_id: 'model', decision: 'reject' });
-  expect(body.result).toMatchObject({ isError: true, structuredContent: { code: 'not_allowed' } });
+  expect(body.result).toMatchObject({ isError: true });
+  expect(JSON.parse(body.result.content[0].text)).toMatchObject({ code: 'not_allowed' });
   expect(await statusOf(app, task_id)).toBe('awaiting_ack');
 });
 

@@ -1,0 +1,179 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readdirSync } from 'node:fs';
+import { createInterface } from 'node:readline';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { helloHome, temporaryFolder, writeFiles } from '../helpers/test-app.js';
+import { approving, connect, sdks, type TestClient } from './clients.js';
+
+const cli = (): string => process.env.DOE_TEST_CLI ?? '';
+
+const failingHome = {
+  ...helloHome,
+  'directives/broken.md': '---\nretry: { count: 0 }\n---\nFails.\n',
+  'execution/broken.sh': 'echo "no way" >&2\nexit 3\n',
+};
+
+function newHome(files: Record<string, string> = failingHome): string {
+  const home = temporaryFolder();
+  writeFiles(home, { ...files, 'anneal-tasks/.keep': '' });
+  return home;
+}
+
+const stdio = (home: string) => ({
+  kind: 'stdio' as const,
+  command: process.execPath,
+  args: [cli(), 'mcp', '--home', home],
+});
+
+async function until(client: TestClient, task_id: unknown, status: string): Promise<Record<string, unknown>> {
+  for (;;) {
+    const { structuredContent, content } = await client.call('task_status', { task_id, wait_seconds: 20 });
+    if (structuredContent === undefined) throw new Error(content[0]?.text);
+    const task = structuredContent?.task as Record<string, unknown>;
+    if (task.status === status) return task;
+    if (task.finished_at !== null) throw new Error(`The task is ${task.status}: ${task.status_reason}`);
+  }
+}
+
+describe.each(sdks)('SDK %s over stdio', (sdk) => {
+  test('calls all twelve tools of a real process', async () => {
+    const home = newHome();
+    const client = await connect(sdk, stdio(home), approving());
+    const called = new Set<string>();
+    const call = async (name: string, args: Record<string, unknown> = {}) => {
+      called.add(name);
+      const answer = await client.call(name, args);
+      expect(answer.isError ?? false, JSON.stringify(answer)).toBe(false);
+      return answer.structuredContent ?? {};
+    };
+    const { tools } = await client.raw.listTools();
+
+    expect((await call('list_directives')).directives).toHaveLength(2);
+    expect((await call('read_directive', { id: 'hello' })).content).toContain('# Say hello');
+    const { task_id } = await call('create_task', { task_type: 'hello', project_id: 'p1', actor_id: 'model' });
+    expect(await call('acknowledge', { task_id, actor_id: 'model' })).toMatchObject({ assurance: 'client' });
+    called.add('task_status');
+    expect(await until(client, task_id, 'succeeded')).toMatchObject({ result: { said: 'hello' } });
+
+    const failing = await call('create_task', { task_type: 'broken', project_id: 'p1', actor_id: 'model' });
+    await call('acknowledge', { task_id: failing.task_id, actor_id: 'model' });
+    const failed = await until(client, failing.task_id, 'needs_anneal');
+    expect(readdirSync(`${home}/anneal-tasks/${failed.aid}`)).toContain('README.md');
+    writeFiles(home, { 'execution/broken.sh': 'echo mended\n' });
+    expect(await call('anneal_complete', { task_id: failing.task_id, note: 'Mended.' })).toMatchObject({
+      status: 'awaiting_ack',
+    });
+    await call('acknowledge', { task_id: failing.task_id, actor_id: 'model' });
+    expect(await call('validate_ack', { task_id: failing.task_id }).catch(() => 'spent')).toBeDefined();
+    await until(client, failing.task_id, 'succeeded');
+
+    expect(
+      await call('record_failure', { task_id, error_type: 'site_down', classification: 'infrastructure' }),
+    ).toHaveProperty('aid');
+    expect((await call('list_tasks')).tasks).toHaveLength(2);
+    const third = await call('create_task', { task_type: 'hello', project_id: 'p2', actor_id: 'model' });
+    expect(await call('cancel_task', { task_id: third.task_id })).toMatchObject({ status: 'cancelled' });
+    const { automations } = (await call('list_automations')) as { automations: { name: string }[] };
+    expect(automations.map(({ name }) => name)).toContain('list-clients');
+    expect(await call('run_automation', { automation: 'list-clients', params: {} })).toHaveProperty('result');
+    expect([...called].sort()).toEqual((tools as { name: string }[]).map(({ name }) => name).sort());
+  });
+});
+
+interface Line {
+  send(message: object): void;
+  lines: string[];
+  next(): Promise<Record<string, unknown>>;
+  child: ReturnType<typeof spawn>;
+}
+
+/** A line to the process without any client in between. */
+function rawLine(args: string[], cwd?: string): Line {
+  const child = spawn(process.execPath, [cli(), 'mcp', ...args], {
+    stdio: ['pipe', 'pipe', 'ignore'],
+    env: { PATH: process.env.PATH, HOME: process.env.HOME },
+    ...(cwd === undefined ? {} : { cwd }),
+  });
+  onTestFinished(async () => {
+    if (child.exitCode === null && child.signalCode === null) {
+      child.kill('SIGKILL');
+      await once(child, 'exit');
+    }
+  });
+  const lines: string[] = [];
+  const reader = createInterface({ input: child.stdout });
+  reader.on('line', (line) => lines.push(line));
+  return {
+    child,
+    lines,
+    send: (message) => child.stdin.write(`${JSON.stringify({ jsonrpc: '2.0', ...message })}\n`),
+    next: async () => JSON.parse((await once(reader, 'line'))[0] as string) as Record<string, unknown>,
+  };
+}
+
+const initialize = {
+  id: 1,
+  method: 'initialize',
+  params: { protocolVersion: '2025-06-18', capabilities: {}, clientInfo: { name: 'raw', version: '1' } },
+};
+
+async function handshake(line: Line): Promise<void> {
+  line.send(initialize);
+  expect(await line.next()).toMatchObject({ id: 1, result: { serverInfo: { name: 'doe-dispatcher' } } });
+  line.send({ method: 'notifications/initialized' });
+}
+
+test('without a home every tool says what to do, and nothing is written where it was started', async () => {
+  const clone = newHome();
+  const before = readdirSync(clone, { recursive: true }).sort();
+  const line = rawLine([], clone);
+  await handshake(line);
+  line.send({ id: 2, method: 'tools/call', params: { name: 'list_directives', arguments: {} } });
+  const answer = await line.next();
+  expect(answer).toMatchObject({ result: { isError: true } });
+  expect(JSON.stringify(answer)).toContain('home_not_found');
+  expect(JSON.stringify(answer)).toContain('--home');
+  expect(readdirSync(clone, { recursive: true }).sort()).toEqual(before);
+});
+
+test('the end of stdin ends the process, also while a script runs, which is settled as interrupted', async () => {
+  const home = newHome({
+    'directives/slow.md': '---\nretry: { count: 0 }\n---\nSlow.\n',
+    'execution/slow.sh': 'echo started\nsleep 600\n',
+  });
+  const client = await connect('2.x legacy', stdio(home), approving());
+  const { structuredContent } = await client.call('create_task', { task_type: 'slow', project_id: 'p', actor_id: 'm' });
+  const task_id = structuredContent?.task_id;
+  await client.call('acknowledge', { task_id, actor_id: 'm' });
+  await client.call('task_status', { task_id, wait_seconds: 20 });
+  const pid = client.raw.transport.pid as number;
+  await client.close();
+  expect(() => process.kill(pid, 0)).toThrow();
+
+  const again = await connect('2.x legacy', stdio(home));
+  const task = await again.call('task_status', { task_id });
+  expect(task.structuredContent?.task).toMatchObject({ outcome: 'interrupted', status: 'needs_anneal' });
+});
+
+test('a version probe starts and ends without a trace in the queue, with exit 0', async () => {
+  const line = rawLine(['--home', newHome()]);
+  await handshake(line);
+  line.child.stdin?.end();
+  const [code] = await once(line.child, 'exit');
+  expect(code).toBe(0);
+});
+
+test('every line on stdout is a protocol message, whatever scripts print', async () => {
+  const home = newHome({
+    'directives/loud.md': '---\nretry: { count: 0 }\n---\nLoud.\n',
+    'execution/loud.sh': 'for i in 1 2 3; do echo "{\\"jsonrpc\\":\\"2.0\\",\\"forged\\":$i}"; done\n',
+  });
+  const line = rawLine(['--home', home]);
+  await handshake(line);
+  line.send({ id: 2, method: 'tools/call', params: { name: 'list_automations', arguments: {} } });
+  await line.next();
+  line.child.stdin?.end();
+  await once(line.child, 'exit');
+  for (const text of line.lines) expect(JSON.parse(text)).not.toHaveProperty('forged');
+});
