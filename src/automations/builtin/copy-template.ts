@@ -4,9 +4,10 @@ import { copyFile, lstat, mkdir, readdir, readFile, writeFile } from 'node:fs/pr
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
 import { isInside } from '../../directives/contain.js';
+import { ordinaryPlace, type Place } from '../../directives/ordinary-place.js';
 import { DispatcherError } from '../../errors.js';
 import type { AutomationContext } from '../definition.js';
-import { alreadyThere, makeFolder, ordinaryPlace, type Place } from './places.js';
+import { alreadyThere, makeFolder } from './make-folder.js';
 
 const limits = { files: 2000, bytes: 64 * 1024 * 1024 };
 const placeholder = /\{\{\s*([A-Za-z][A-Za-z0-9_-]*)\s*\}\}/g;

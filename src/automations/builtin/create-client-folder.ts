@@ -2,11 +2,14 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { ordinaryPlace, type Place } from '../../directives/ordinary-place.js';
 import type { AutomationContext } from '../definition.js';
-import { alreadyThere, kebabCase, makeFolder, ordinaryPlace, type Place } from './places.js';
+import { alreadyThere, makeFolder } from './make-folder.js';
 
 const folders = ['01-brief', '02-brand', '03-content', '04-design', '05-site', '06-reports'];
 const profileFile = 'profile.json';
+/** Lower case alone: a file system that ignores case must not see two names in one. */
+const kebabCase = /^[a-z0-9]+(-[a-z0-9]+)*$/;
 
 export const description =
   'Makes clients/<client_name> with numbered standard folders and a profile file. Refuses a name that is not kebab-case and a client that exists.';

@@ -3,9 +3,9 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { containedPath } from '../../directives/contain.js';
+import { ordinaryPlace } from '../../directives/ordinary-place.js';
 import type { JsonObject, JsonValue } from '../../tasks/outcome.js';
 import type { AutomationContext } from '../definition.js';
-import { ordinaryPlace } from './places.js';
 
 export const description = 'Lists the folders under clients/, each with its profile file.';
 

@@ -1,14 +1,10 @@
-// Where built-in automations may read and write: inside the home, never where policy, scripts, evidence or settings live.
-import { randomBytes } from 'node:crypto';
-import { lstat, mkdir, realpath, rename, rm, rmdir } from 'node:fs/promises';
+// Where built-in automations write and integrations read: inside the home, never where policy, scripts, evidence or settings live.
+import { lstat, realpath } from 'node:fs/promises';
 import { basename, dirname, join, relative, resolve, sep } from 'node:path';
-import { containedPath, isInside } from '../../directives/contain.js';
-import { DispatcherError } from '../../errors.js';
+import { DispatcherError } from '../errors.js';
+import { containedPath } from './contain.js';
 
 const reserved = ['directives', 'execution', 'automations', 'anneal-tasks'];
-
-/** One lower-case name: a file system that ignores case must not see two names in it. */
-export const kebabCase = /^[a-z0-9]+(-[a-z0-9]+)*$/;
 
 const refusal = (name: string, why: string): DispatcherError =>
   new DispatcherError('invalid_input', `${JSON.stringify(name)} ${why}.`, {
@@ -55,7 +51,7 @@ export async function ordinaryPlace(home: string, name: string): Promise<Place> 
 }
 
 /** Whether anything stands there, be it a link to nowhere. */
-const exists = (path: string): Promise<boolean> =>
+export const exists = (path: string): Promise<boolean> =>
   lstat(path).then(
     () => true,
     (error: NodeJS.ErrnoException) => {
@@ -63,40 +59,3 @@ const exists = (path: string): Promise<boolean> =>
       throw error;
     },
   );
-
-/**
- * Makes the folder `place` whole or not at all: `fill` writes into a folder beside it, which then takes its name.
- * @throws DispatcherError `wrong_state` where something is there already
- */
-export async function makeFolder({ path, name }: Place, fill: (folder: string) => Promise<void>): Promise<void> {
-  const parent = dirname(path);
-  const madeFrom = await mkdir(parent, { recursive: true });
-  const draft = join(parent, `_new-${randomBytes(6).toString('hex')}`);
-  try {
-    await mkdir(draft);
-    await fill(draft);
-    if (await exists(path)) throw alreadyThere(name);
-    await rename(draft, path);
-  } catch (error) {
-    await rm(draft, { recursive: true, force: true });
-    if (madeFrom !== undefined) await removeEmpty(madeFrom, parent);
-    throw error;
-  }
-}
-
-/** Removes the folders from `deepest` up to `top`, as far as nobody else has put something there. */
-async function removeEmpty(top: string, deepest: string): Promise<void> {
-  for (let at = deepest; isInside(top, at); at = dirname(at)) {
-    try {
-      await rmdir(at);
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOTEMPTY') return;
-      throw error;
-    }
-  }
-}
-
-export const alreadyThere = (name: string): DispatcherError =>
-  new DispatcherError('wrong_state', `${name} is there already; nothing was written.`, {
-    hint: 'Choose another name, or move what is there away first.',
-  });
