@@ -11,6 +11,7 @@ import { DispatcherError } from './errors.js';
 import { assertKeysFit } from './exposure.js';
 import { underPageName } from './http-bridge/host-origin.js';
 import type { Listener } from './http-bridge/listen.js';
+import { knownIntegrations } from './integrations/known.js';
 import { createIntegrations } from './integrations/registry.js';
 import type { Log } from './log.js';
 import { createPresence } from './presence.js';
@@ -73,7 +74,7 @@ export async function createApp({
     const redact = createRedactor(secretValues(config));
     const directives = createDirectives({ home: config.home, log });
     closers.push(() => directives.close());
-    const integrations = createIntegrations([]);
+    const integrations = createIntegrations(knownIntegrations(config));
     const automations = createAutomations({ config, store, integrations, log, redact });
     closers.push(() => automations.close());
     const annealer = createAnnealer({ home: config.home, store, redact, log });

@@ -47,7 +47,11 @@ const settings = z.object({
   AIRTABLE_API_KEY: z.string().optional(),
   AIRTABLE_BASE_ID: z.string().optional(),
   BASE44_API_KEY: z.string().optional(),
-  N8N_WEBHOOK_URL: z.string().optional(),
+  BASE44_APP_ID: z.string().optional(),
+  N8N_WEBHOOK_URL: httpUrl.optional(),
+  N8N_WEBHOOK_AUTH: z.string().optional(),
+  N8N_API_URL: httpUrl.optional(),
+  N8N_API_KEY: z.string().optional(),
 });
 
 /** What scripts are handed under the `DOE_` prefix: not settings, and no mistake where one stands in the environment. */
@@ -68,11 +72,14 @@ export const secretSettingNames = [
   'MCP_API_KEY',
   'MCP_AGENT_KEY',
   'DOE_DATABASE_URL',
+  'DOE_WEBHOOK_URL',
   'DOE_WEBHOOK_SECRET',
   'NETLIFY_AUTH_TOKEN',
   'AIRTABLE_API_KEY',
   'BASE44_API_KEY',
   'N8N_WEBHOOK_URL',
+  'N8N_WEBHOOK_AUTH',
+  'N8N_API_KEY',
 ] as const;
 
 export interface NamedKey {

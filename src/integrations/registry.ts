@@ -9,10 +9,7 @@ export function createIntegrations(known: readonly Integration[]): Integrations 
       const integration = known.find((candidate) => candidate.name === name);
       if (integration === undefined) {
         throw new DispatcherError('integration_not_found', `There is no integration ${name}.`, {
-          hint:
-            known.length === 0
-              ? 'This version has no integrations yet.'
-              : `There are ${known.map((one) => one.name).join(', ')}.`,
+          hint: known.length === 0 ? 'There is none.' : `There are ${known.map((one) => one.name).join(', ')}.`,
         });
       }
       const wanted = integration.actions[action];
