@@ -28,7 +28,7 @@ export interface HttpRequest {
   path: string;
   query?: Record<string, string | number | boolean | undefined>;
   json?: JsonValue;
-  bytes?: Uint8Array;
+  bytes?: Uint8Array<ArrayBuffer>;
   headers?: Record<string, string>;
   /**
    * What may be sent again when nobody knows whether it arrived: `always`, or `unless_timeout` for work that may

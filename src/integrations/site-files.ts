@@ -11,7 +11,7 @@ export interface SiteFile {
   /** Below the site's root, with slashes between. */
   path: string;
   sha1: string;
-  read(): Promise<Uint8Array>;
+  read(): Promise<Uint8Array<ArrayBuffer>>;
 }
 
 const limits = { files: 20_000, bytes: 512 * 1024 * 1024 };
@@ -70,7 +70,7 @@ export async function filesOfZip(home: string, name: string): Promise<SiteFile[]
   return checkedFiles(files, name);
 }
 
-function unpack(name: string, packed: Uint8Array): Record<string, Uint8Array> {
+function unpack(name: string, packed: Uint8Array): Record<string, Uint8Array<ArrayBuffer>> {
   let files = 0;
   let bytes = 0;
   try {
