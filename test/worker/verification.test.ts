@@ -1,0 +1,163 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { isoTime } from '../../src/clock.js';
+import { pause, resume, validateAck } from '../../src/tools/index.js';
+import { refusalOf } from '../helpers/errors.js';
+import { createTestClock, type TestApp } from '../helpers/test-app.js';
+import { approve, createJob, createJobApp, logOf, untilLogged } from '../helpers/worker-home.js';
+
+const pathPayload = 'payload: { type: object, properties: { zip: { type: string, x-doe-path: true } } }';
+
+/** Acknowledges while nothing may start, changes something, and lets the worker look. */
+async function changedAfterAck(app: TestApp, change: () => void, payload: object = {}) {
+  const { task_id, binding } = await createJob(app, { payload_json: payload });
+  await app.call(pause, {});
+  await approve(app, task_id);
+  change();
+  await app.call(resume, {});
+  return { task: await app.until(task_id, 'awaiting_ack', 'succeeded', 'running'), binding };
+}
+
+test.each([
+  ['the script', { 'execution/job.sh': 'touch ran; exit 0' }, /script/],
+  ['a file that the script can load', { 'execution/lib.sh': 'new' }, /script/],
+  ['the directive', { 'directives/job.md': `---\ntitle: Other\n${pathPayload}\n---\n` }, /directive/],
+  ['a file that the payload names', { 'in.zip': 'other' }, /payload/],
+  ['the directive, broken now', { 'directives/job.md': '---\noops: 1\n---\n' }, /oops/],
+  [
+    'the directive, which wants another payload now',
+    { 'directives/job.md': '---\npayload: { type: object, required: [x] }\n---\n' },
+    /payload/,
+  ],
+])('%s changed between ack and start: it awaits a fresh ack and nothing runs', async (_what, files, reason) => {
+  const app = await createJobApp('touch ran', { frontMatter: pathPayload });
+  app.write({ 'in.zip': 'one' });
+  const { task } = await changedAfterAck(app, () => app.write(files as unknown as Record<string, string>), {
+    zip: 'in.zip',
+  });
+  expect(task).toMatchObject({ status: 'awaiting_ack', ackId: null, assurance: null, attempts: 0 });
+  expect(task.statusReason).toMatch(reason);
+  expect(await app.dispatcher.store.tasks.runs(task.id)).toEqual([]);
+  expect((await app.dispatcher.store.people.acks(task.id)).every(({ revokedAt }) => revokedAt !== null)).toBe(true);
+});
+
+test('the changed work is pinned anew, and runs once that is acknowledged', async () => {
+  const app = await createJobApp('exit 1');
+  const { task, binding } = await changedAfterAck(app, () => app.write({ 'execution/job.sh': 'exit 0' }));
+  expect(task.pins.binding).not.toBe(binding);
+  await approve(app, task.id);
+  expect((await app.until(task.id, 'succeeded', 'needs_anneal')).status).toBe('succeeded');
+});
+
+test('a script that is missing at the start is named, and comes back with the file', async () => {
+  const app = await createJobApp('exit 0');
+  const { rmSync } = await import('node:fs');
+  const { task } = await changedAfterAck(app, () => rmSync(join(app.home, 'execution/job.sh')));
+  expect(task).toMatchObject({ status: 'awaiting_ack', statusReason: expect.stringContaining('job') });
+});
+
+test('an ack that expired before the first start starts nothing', async () => {
+  const clock = createTestClock();
+  const app = await createJobApp('touch ran', { clock, settings: { DOE_POLL_MS: '50' } });
+  const { task_id } = await createJob(app);
+  await app.call(pause, {});
+  await approve(app, task_id);
+  clock.advance(15 * 60_000);
+  await app.call(resume, {});
+  const task = await app.until(task_id, 'awaiting_ack', 'running', 'succeeded');
+  expect(task).toMatchObject({ status: 'awaiting_ack', statusReason: expect.stringContaining('expired') });
+  expect(await app.dispatcher.store.tasks.runs(task_id)).toEqual([]);
+});
+
+test('with a later run_after the 15 minutes begin there', async () => {
+  const clock = createTestClock();
+  const app = await createJobApp('exit 0', { clock, settings: { DOE_POLL_MS: '50' } });
+  const { task_id } = await createJob(app, { run_after: isoTime(clock.now() + 24 * 3_600_000) });
+  await approve(app, task_id);
+  clock.advance(24 * 3_600_000 + 14 * 60_000);
+  expect((await app.until(task_id, 'succeeded', 'awaiting_ack')).status).toBe('succeeded');
+});
+
+test('a clock that is set back revives no expired ack', async () => {
+  const clock = createTestClock();
+  const app = await createJobApp('touch ran', { clock, settings: { DOE_POLL_MS: '50' } });
+  const { task_id } = await createJob(app);
+  await app.call(pause, {});
+  await approve(app, task_id);
+  clock.jump(3_600_000);
+  await createJob(app);
+  clock.jump(-3_600_000);
+  await app.call(resume, {});
+  expect((await app.until(task_id, 'awaiting_ack', 'running', 'succeeded')).status).toBe('awaiting_ack');
+});
+
+test.each([3_600_000, -3_600_000])(
+  'a clock that jumps by %i ms during a run neither ends nor repeats it',
+  async (by) => {
+    const clock = createTestClock();
+    const app = await createJobApp('echo ready; while [ ! -e go ]; do sleep 0.02; done', {
+      clock,
+      settings: { DOE_LEASE_MS: '500' },
+    });
+    const { task_id } = await createJob(app);
+    await approve(app, task_id);
+    await untilLogged(app, task_id, /^ready$/);
+    clock.jump(by);
+    const before = (await app.dispatcher.store.tasks.leases())[0]?.beat ?? 0;
+    const beats = async () => (await app.dispatcher.store.tasks.leases())[0]?.beat ?? 0;
+    while ((await beats()) < before + 5) await new Promise((resolve) => setImmediate(resolve));
+    app.write({ go: '' });
+    expect(await app.until(task_id, 'succeeded', 'needs_anneal')).toMatchObject({ status: 'succeeded', attempts: 1 });
+  },
+);
+
+test('a token of one task is refused for another, and each refusal has the first code that applies', async () => {
+  const app = await createJobApp('echo "$2" > "token-$1"; echo ready; while [ ! -e go ]; do sleep 0.02; done');
+  const tokens: string[] = [];
+  for (const task_id of ['a', 'b']) {
+    await createJob(app, { task_id });
+    await approve(app, task_id);
+    await untilLogged(app, task_id, /^ready$/);
+    tokens.push(readFileSync(join(app.home, `token-${task_id}`), 'utf8').trim());
+  }
+  const [a = '', b = ''] = tokens;
+  const codeOf = async (input: { ack_token?: string; task_id?: string; run_id?: string }) =>
+    (await refusalOf(() => app.call(validateAck, input))).code;
+  const runA = (await app.dispatcher.store.tasks.get('a'))?.runId ?? '';
+  expect(await app.call(validateAck, { ack_token: a, task_id: 'a', run_id: runA })).toMatchObject({
+    task_id: 'a',
+    run_id: runA,
+  });
+  expect(await codeOf({ ack_token: a, task_id: 'b' })).toBe('token_task_mismatch');
+  expect(await codeOf({ ack_token: b, run_id: runA })).toBe('token_run_mismatch');
+  expect(await codeOf({ ack_token: b, task_id: 'a', run_id: runA })).toBe('token_task_mismatch');
+  expect(await codeOf({})).toBe('token_missing');
+  expect(await codeOf({ ack_token: 'x' })).toBe('token_malformed');
+  expect(await codeOf({ ack_token: `${a.slice(0, -4)}AAAA` })).toBe('token_signature');
+  app.write({ 'directives/job.md': '---\ntitle: Other\n---\n', 'execution/job.sh': 'exit 2' });
+  expect(await codeOf({ ack_token: a, task_id: 'a' })).toBe('directive_changed');
+  app.write({ 'directives/job.md': '---\ntitle: Job\n\n---\n# Job\n' });
+  expect(await codeOf({ ack_token: a, task_id: 'a' })).toBe('script_changed');
+  app.write({ go: '' });
+  await app.until('a', 'succeeded', 'needs_anneal');
+  expect(await codeOf({ ack_token: a, task_id: 'b' })).toBe('token_spent');
+});
+
+test('a run token dies with its run, also where the task is tried again', async () => {
+  const app = await createJobApp(
+    'echo "$2" > "token-$DOE_ATTEMPT"; [ "$DOE_ATTEMPT" = 2 ] || exit 1; echo ready; while [ ! -e go ]; do sleep 0.02; done',
+    {
+      frontMatter: 'retry: { count: 1, backoff_ms: 0 }',
+    },
+  );
+  const { task_id } = await createJob(app);
+  await approve(app, task_id);
+  await untilLogged(app, task_id, /^ready$/);
+  const token = (attempt: number) => readFileSync(join(app.home, `token-${attempt}`), 'utf8').trim();
+  expect((await refusalOf(() => app.call(validateAck, { ack_token: token(1) }))).code).toBe('token_spent');
+  expect(await app.call(validateAck, { ack_token: token(2) })).toMatchObject({ task_status: 'running' });
+  app.write({ go: '' });
+  await app.until(task_id, 'succeeded');
+  expect((await logOf(app, task_id)).join()).toContain('Attempt 2 of 2');
+});
