@@ -35,6 +35,7 @@ const settings = z.object({
     .regex(/^postgres(ql)?:\/\//, 'must begin with postgres://')
     .optional(),
   DOE_CONCURRENCY: wholeNumber(1, 256).default(4),
+  DOE_PROJECT_CONCURRENCY: wholeNumber(0, 256).default(0),
   DOE_LEASE_MS: wholeNumber(500, 600_000).default(30_000),
   DOE_POLL_MS: wholeNumber(50, 60_000).default(2000),
   DOE_KEEP_DAYS: wholeNumber(1, 36_500).default(90),
@@ -103,6 +104,8 @@ export interface Config {
   readonly minAck: (typeof assurances)[number];
   readonly databaseUrl: string | null;
   readonly concurrency: number;
+  /** At most so many runs of one project at once; 0 = no limit. */
+  readonly projectConcurrency: number;
   readonly leaseMs: number;
   readonly pollMs: number;
   readonly keepDays: number;
@@ -160,6 +163,7 @@ export function loadConfig(home: string, environment: NodeJS.ProcessEnv = proces
     minAck: s.DOE_MIN_ACK,
     databaseUrl: s.DOE_DATABASE_URL ?? null,
     concurrency: s.DOE_CONCURRENCY,
+    projectConcurrency: s.DOE_PROJECT_CONCURRENCY,
     leaseMs: s.DOE_LEASE_MS,
     pollMs: s.DOE_POLL_MS,
     keepDays: s.DOE_KEEP_DAYS,

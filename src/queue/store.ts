@@ -83,6 +83,8 @@ export interface Worker {
   processId: string;
   /** A lease that shows no heartbeat for so long, by an observer's monotonic clock, is dead. */
   leaseMs: number;
+  /** At most so many runs of one project at once, anywhere on the home; 0 or absent = no limit. */
+  projectLimit?: number;
 }
 
 /** What a started run is known by to those who may have to end it. */

@@ -39,7 +39,7 @@ export function createWorker({
   random = Math.random,
 }: WorkerOptions): WorkerLoop {
   const { store, config, log, clock } = dispatcher;
-  const lease = { processId, leaseMs: config.leaseMs };
+  const lease = { processId, leaseMs: config.leaseMs, projectLimit: config.projectConcurrency };
   const active = new Map<string, ActiveRun>();
   const interpreters = createInterpreters(config.home, config.variables);
   const rescue = createRescue({ dispatcher, processId, random, isOurs: (runId) => active.has(runId) });

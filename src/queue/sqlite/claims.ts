@@ -14,6 +14,8 @@ export const claimStatements = {
   unlimited: `SELECT seq, priority FROM tasks INDEXED BY tasks_to_claim WHERE ${ready} AND concurrency = 0 ORDER BY priority DESC, seq LIMIT 1`,
   nextLimitedType: `SELECT task_type FROM tasks INDEXED BY tasks_limited WHERE ${limited} AND task_type > ? ORDER BY task_type LIMIT 1`,
   headOfType: `SELECT seq, priority, concurrency FROM tasks INDEXED BY tasks_limited WHERE ${limited} AND task_type = ? ORDER BY priority DESC, seq LIMIT 1`,
+  fullProjects:
+    'SELECT project_id FROM tasks INDEXED BY tasks_leased WHERE run_id IS NOT NULL GROUP BY project_id HAVING count(*) >= ?',
   inHands: 'SELECT count(*) AS count FROM tasks INDEXED BY tasks_leased WHERE run_id IS NOT NULL AND task_type = ?',
   take: `UPDATE tasks SET run_id = @run_id, lease_process = @process_id, lease_ms = @lease_ms, lease_beat = lease_beat + 1
     WHERE seq = @seq RETURNING *`,
@@ -24,6 +26,10 @@ interface Candidate {
   priority: number;
 }
 
+/** Passes over the tasks of projects that have as many runs as they may; looked at one by one, so only where there is such a limit. */
+const elsewhere = (statement: string): string =>
+  statement.replace(' ORDER BY', ' AND project_id NOT IN (SELECT value FROM json_each(@full)) ORDER BY');
+
 export interface Lessee {
   run_id: string;
   process_id: string;
@@ -32,9 +38,9 @@ export interface Lessee {
 
 export interface Claimer {
   /** Whether a claim would find something, or has tasks to promote. Changes nothing. */
-  worthwhile(now: number): boolean;
+  worthwhile(now: number, projectLimit: number): boolean;
   /** Inside a write transaction: promotes what became due and leases the most urgent task. */
-  claim(lessee: Lessee, now: number): TaskRow | undefined;
+  claim(lessee: Lessee, now: number, projectLimit: number): TaskRow | undefined;
 }
 
 export function createClaimer(db: Database): Claimer {
@@ -47,18 +53,26 @@ export function createClaimer(db: Database): Claimer {
   const inHands = db.prepare<[string], number>(claimStatements.inHands).pluck();
   const take = db.prepare<[object], TaskRow>(claimStatements.take);
 
-  const limitedHeads = function* () {
+  const fullProjects = db.prepare<[number], string>(claimStatements.fullProjects).pluck();
+  const unlimitedElsewhere = db.prepare<[{ full: string }], Candidate>(elsewhere(claimStatements.unlimited));
+  const headElsewhere = db.prepare<[string, { full: string }], Candidate & { concurrency: number }>(
+    elsewhere(claimStatements.headOfType),
+  );
+
+  const limitedHeads = function* (full: string | null) {
     let type = nextLimitedType.get('');
     while (type !== undefined) {
-      const head = headOfType.get(type);
+      const head = full === null ? headOfType.get(type) : headElsewhere.get(type, { full });
       if (head !== undefined && (inHands.get(type) ?? 0) < head.concurrency) yield head;
       type = nextLimitedType.get(type);
     }
   };
 
-  const mostUrgent = (): Candidate | undefined => {
-    let best = unlimited.get();
-    for (const head of limitedHeads()) {
+  const mostUrgent = (projectLimit: number): Candidate | undefined => {
+    const projects = projectLimit === 0 ? [] : fullProjects.all(projectLimit);
+    const full = projects.length === 0 ? null : JSON.stringify(projects);
+    let best = full === null ? unlimited.get() : unlimitedElsewhere.get({ full });
+    for (const head of limitedHeads(full)) {
       if (
         best === undefined ||
         head.priority > best.priority ||
@@ -70,11 +84,12 @@ export function createClaimer(db: Database): Claimer {
   };
 
   return {
-    worthwhile: (now) => paused.get() === undefined && (mostUrgent() !== undefined || overdue.get(now) !== undefined),
-    claim(lessee, now) {
+    worthwhile: (now, projectLimit) =>
+      paused.get() === undefined && (mostUrgent(projectLimit) !== undefined || overdue.get(now) !== undefined),
+    claim(lessee, now, projectLimit) {
       if (paused.get() !== undefined) return undefined;
       for (const { seq } of overdue.all(now)) promote.run(seq);
-      const best = mostUrgent();
+      const best = mostUrgent(projectLimit);
       return best === undefined ? undefined : take.get({ ...lessee, seq: best.seq });
     },
   };

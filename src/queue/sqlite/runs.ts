@@ -71,6 +71,7 @@ export function createRunMoves({ db, write, events, mover, failures }: Context):
   const lastSuccess = db.prepare<[string], RunColumns>(
     "SELECT * FROM runs WHERE directive_id = ? AND outcome = 'succeeded' ORDER BY finished_at DESC LIMIT 1",
   );
+  const bundleStatus = db.prepare<[string], string>('SELECT status FROM anneal_tasks WHERE aid = ?').pluck();
   const nextDue = db.prepare<[number], { at: number | null }>(
     "SELECT min(run_after) AS at FROM tasks INDEXED BY tasks_waiting WHERE status = 'queued' AND run_id IS NULL AND due = 0 AND run_after > ?",
   );
@@ -107,13 +108,14 @@ export function createRunMoves({ db, write, events, mover, failures }: Context):
   } as const;
 
   return {
-    async claim({ processId, leaseMs }) {
+    async claim({ processId, leaseMs, projectLimit = 0 }) {
       // An older program beside a migrated database must not touch what it does not understand.
       assertNotNewer(schemaVersion.get() ?? 0);
       // A look first: an idle worker must not take the write lock from those who have something to write.
-      if (!claimer.worthwhile(events.time())) return null;
+      if (!claimer.worthwhile(events.time(), projectLimit)) return null;
       return write(false, () => {
-        const row = claimer.claim({ run_id: newRunId(), process_id: processId, lease_ms: leaseMs }, events.time());
+        const lessee = { run_id: newRunId(), process_id: processId, lease_ms: leaseMs };
+        const row = claimer.claim(lessee, events.time(), projectLimit);
         if (row === undefined) return null;
         const ack = row.ack_id === null ? undefined : ackById.get(row.ack_id);
         const task = toTask(row);
@@ -128,11 +130,12 @@ export function createRunMoves({ db, write, events, mover, failures }: Context):
         const row = mover.rowOfRun(runId);
         if (row?.lease_process !== processId) return null;
         const at = events.time();
-        const ackId = row.ack_id ?? given?.id;
+        const own = row.ack_id === null ? undefined : ackById.get(row.ack_id);
+        const known = own !== undefined && holds(own, row, at) ? own : undefined;
+        // Where no ack is wanted, one that no longer covers a retry gives way to the fresh one.
+        if (known === undefined && (row.require_ack === 1 || given?.pins.binding !== row.binding)) return null;
+        const ackId = known?.id ?? given?.id;
         if (ackId === undefined) return null;
-        const known = ackById.get(ackId);
-        if (known === undefined && (given?.pins.binding !== row.binding || row.require_ack === 1)) return null;
-        if (known !== undefined && !holds(known, row, at)) return null;
         const first = known?.first_started_at ?? at;
         const moved = mover.move(row, {
           move: 'started',
@@ -197,7 +200,10 @@ export function createRunMoves({ db, write, events, mover, failures }: Context):
         if (row?.lease_process !== processId || row.status !== 'running') return null;
         const at = events.time();
         const verdict = underCancel(settlement.verdict, row);
-        const healedBy = verdict.move === 'succeeded' ? row.aid : null;
+        const healedBy =
+          verdict.move === 'succeeded' && row.aid !== null && bundleStatus.get(row.aid) === 'completed'
+            ? row.aid
+            : null;
         const moved = mover.move(row, {
           move: verdict.move,
           to: targets[verdict.move],
