@@ -11,7 +11,10 @@ import { StdioClientTransport } from '@modelcontextprotocol/client/stdio';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const doe = join(root, 'dist', 'cli', 'index.js');
-const home = mkdtempSync(join(tmpdir(), 'doe-demo-'));
+const folder = mkdtempSync(join(tmpdir(), 'doe-demo-'));
+const home = join(folder, 'home');
+// Nothing of the demo stays: the list of known homes lives in its folder too.
+const env = { ...process.env, XDG_STATE_HOME: join(folder, 'state') };
 const started = performance.now();
 
 /** What the person at the client types into the form; the demo plays that person. */
@@ -138,13 +141,14 @@ async function refuseAChange() {
 try {
   say(`DOE dispatcher demo. Its home is temporary and removed at the end.`);
   step('A home is laid out (doe init)');
-  execFileSync(process.execPath, [doe, 'init', '--home', home], { stdio: ['ignore', 'pipe', 'inherit'] });
+  execFileSync(process.execPath, [doe, 'init', '--home', home], { env, stdio: ['ignore', 'pipe', 'inherit'] });
   tell(readdirSync(home).sort().join('  '));
 
   step('The server starts (doe mcp over stdio)');
   const transport = new StdioClientTransport({
     command: process.execPath,
     args: [doe, 'mcp', '--home', home],
+    env,
     stderr: 'ignore',
   });
   await client.connect(transport);
@@ -163,5 +167,5 @@ try {
   process.exitCode = 1;
   await client.close();
 } finally {
-  rmSync(home, { recursive: true, force: true });
+  rmSync(folder, { recursive: true, force: true });
 }
