@@ -100,7 +100,7 @@ async function runIn(scratch: Scratch, attempt: Attempt, script: Script): Promis
 }
 
 async function start(
-  { dispatcher, interpreters, scriptUrl, check, task, run, token, runKey, stop }: Attempt,
+  { dispatcher, interpreters, bytecode, scriptUrl, check, task, run, token, runKey, stop }: Attempt,
   script: Script,
   scratch: Scratch,
   sinks: { onStdout(chunk: Buffer): void; onStderr(chunk: Buffer): void },
@@ -115,7 +115,7 @@ async function start(
     runId: run.id,
     runKey,
     scriptUrl: scriptUrl(),
-    scratch: scratch.folder,
+    bytecode: await bytecode.folderFor(check.pinned.pins.scriptSha256),
     resultFile: scratch.resultFile,
   });
   try {

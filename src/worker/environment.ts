@@ -14,8 +14,8 @@ export interface RunFacts {
   runId: string;
   runKey: string;
   scriptUrl: string;
-  /** A folder of this run's own, for its result and Python's bytecode. */
-  scratch: string;
+  /** Where Python keeps its bytecode. */
+  bytecode: string;
   resultFile: string;
 }
 
@@ -27,7 +27,7 @@ export function scriptEnvironment({
   runId,
   runKey,
   scriptUrl,
-  scratch,
+  bytecode,
   resultFile,
 }: RunFacts): Record<string, string> {
   const { variables } = config;
@@ -46,7 +46,7 @@ export function scriptEnvironment({
     DOE_TASK_TYPE: task.taskType,
     DOE_RESULT_FILE: resultFile,
     DOE_RUN_KEY: runKey,
-    PYTHONPYCACHEPREFIX: `${scratch}/pycache`,
+    PYTHONPYCACHEPREFIX: bytecode,
     PYTHONNOUSERSITE: '1',
     ...(task.traceparent === null ? {} : { TRACEPARENT: task.traceparent }),
   };

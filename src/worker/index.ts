@@ -1,5 +1,6 @@
 // The worker: claims while it has room, keeps its leases alive, ends runs that are asked to stop, rescues those of the dead.
 import type { Dispatcher } from '../tools/dispatcher.js';
+import { createBytecode } from './bytecode.js';
 import { createInterpreters } from './interpreters.js';
 import { createRescue } from './rescue.js';
 import type { StopReason } from './run-script.js';
@@ -42,6 +43,7 @@ export function createWorker({
   const lease = { processId, leaseMs: config.leaseMs, projectLimit: config.projectConcurrency };
   const active = new Map<string, ActiveRun>();
   const interpreters = createInterpreters(config.home, config.variables);
+  const bytecode = createBytecode();
   const rescue = createRescue({ dispatcher, processId, random, isOurs: (runId) => active.has(runId) });
   const timers: NodeJS.Timeout[] = [];
   let state: WorkerLoop['state'] = 'off';
@@ -56,7 +58,7 @@ export function createWorker({
 
   const begin = (claim: NonNullable<Awaited<ReturnType<typeof store.tasks.claim>>>) => {
     const stop = new AbortController();
-    const done = runTask({ dispatcher, interpreters, scriptUrl, random, stop: stop.signal }, claim)
+    const done = runTask({ dispatcher, interpreters, bytecode, scriptUrl, random, stop: stop.signal }, claim)
       .catch((error: unknown) => {
         log.error('run.failed', { task_id: claim.task.id, run_id: claim.runId, error });
         if (isUnwritable(error)) pause(error);
@@ -195,6 +197,7 @@ export function createWorker({
       for (const runId of active.keys()) end(runId, 'stopped');
       await finished;
       for (const timer of timers.splice(0)) clearInterval(timer);
+      await bytecode.remove();
     },
   };
 }

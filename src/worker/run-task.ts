@@ -10,12 +10,14 @@ import { type Ack, bySystem, newAckId, newAnnealId, satisfies, type Task } from 
 import type { Dispatcher } from '../tools/dispatcher.js';
 import { checkPins, type PinnedTask } from '../tools/pinning.js';
 import { type AttemptContext, attemptScript } from './attempt.js';
+import type { Bytecode } from './bytecode.js';
 import type { Interpreters } from './interpreters.js';
 import type { StopReason } from './run-script.js';
 
 export interface RunContext {
   dispatcher: Dispatcher;
   interpreters: Interpreters;
+  bytecode: Bytecode;
   scriptUrl: () => string;
   random: () => number;
   /** Aborted with a StopReason to end the run from outside. */
