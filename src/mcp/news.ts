@@ -1,6 +1,8 @@
 // Change notifications: from the store's change feed and the directives on disk to resource URIs, whichever process made the change.
 import type { McpServer, ProtocolEra } from '@modelcontextprotocol/server';
+import type { Directive } from '../directives/index.js';
 import type { Event } from '../queue/store.js';
+import { skillNames, skillUri } from '../resources/skills.js';
 import { settledStatuses } from '../tasks/states.js';
 import type { Dispatcher } from '../tools/dispatcher.js';
 
@@ -58,11 +60,11 @@ export function createNewsFeed(dispatcher: Dispatcher, news: News): () => void {
   };
 
   const readDirectives = async () => {
-    const now = new Map((await directives.list()).map(({ id, sha256 }) => [id, sha256]));
-    const changed = [...now].filter(([id, sha256]) => revisions.has(id) && revisions.get(id) !== sha256);
-    const listChanged = now.size !== revisions.size || [...now.keys()].some((id) => !revisions.has(id));
+    const now = revisionsOf(await directives.list());
+    const changed = [...now].filter(([uri, sha256]) => revisions.has(uri) && revisions.get(uri) !== sha256);
+    const listChanged = now.size !== revisions.size || [...now.keys()].some((uri) => !revisions.has(uri));
     revisions = now;
-    news.updated(changed.map(([id]) => `directive://${encodeURIComponent(id)}`));
+    news.updated(changed.map(([uri]) => uri));
     if (listChanged) news.listChanged();
   };
 
@@ -94,7 +96,7 @@ export function createNewsFeed(dispatcher: Dispatcher, news: News): () => void {
   let stopFiles = () => {};
   void run(async () => {
     seq ??= await store.ledger.newestSeq();
-    revisions = new Map((await directives.list()).map(({ id, sha256 }) => [id, sha256]));
+    revisions = revisionsOf(await directives.list());
     if (!stopped) stopFiles = directives.watch(() => void run(readDirectives));
   });
   return () => {
@@ -104,6 +106,13 @@ export function createNewsFeed(dispatcher: Dispatcher, news: News): () => void {
     stopFiles();
   };
 }
+
+/** What of a directive can be read, by URI, with its present revision. */
+const revisionsOf = (directives: Directive[]): Map<string, string> =>
+  new Map([
+    ...directives.map(({ id, sha256 }): [string, string] => [`directive://${encodeURIComponent(id)}`, sha256]),
+    ...[...skillNames(directives)].map(([name, { sha256 }]): [string, string] => [skillUri(name), sha256]),
+  ]);
 
 /**
  * News for the one server of a long-lived line. In the 2025 era only what was subscribed is sent

@@ -1,6 +1,7 @@
 // Two prompts: how to run one directive, and how to repair one failure.
 import { completable, type McpServer } from '@modelcontextprotocol/server';
 import { z } from 'zod';
+import { howToRun } from '../resources/how-to-run.js';
 import { readAnneal, readDirective } from '../tools/index.js';
 import { invoke } from '../tools/operation.js';
 import type { Backend } from './connection.js';
@@ -30,16 +31,15 @@ export function addPrompts(server: McpServer, backend: Backend): void {
     async ({ directive, project_id }) => {
       const dispatcher = await backend();
       const found = await invoke(dispatcher, readDirective, { id: directive }, { caller });
-      const schema = found.payload_schema === null ? 'any JSON object' : JSON.stringify(found.payload_schema);
-      const project = project_id ?? '<ask which project>';
       return {
         messages: [
           embed(`directive://${found.id}`, 'text/markdown', plainText(found.content)),
           text(
-            `Carry out this directive for project ${project}. Its payload is ${schema}. Ask me for what you do not know; invent nothing.\n` +
-              `1. create_task {"task_type": "${found.task_type ?? found.id}", "project_id": "${project}", "actor_id": "<your name>", "payload_json": {…}}\n` +
-              '2. Show me what will run, then acknowledge {"task_id": "…", "actor_id": "<your name>"}; I decide.\n' +
-              '3. task_status {"task_id": "…", "wait_seconds": 45} until it is finished, then tell me the result.',
+            howToRun({
+              taskType: found.task_type ?? found.id,
+              payloadSchema: found.payload_schema,
+              projectId: project_id,
+            }),
           ),
         ],
       };

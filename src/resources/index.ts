@@ -12,6 +12,7 @@ import type { Dispatcher } from '../tools/dispatcher.js';
 import { anneals } from './anneals.js';
 import { directives, revisions } from './directives.js';
 import { type ResourceKind, textVariables } from './kind.js';
+import { addSkills } from './skills.js';
 import { taskLogs, tasks } from './tasks.js';
 
 // A revision's address also fits the shorter template, so it is matched first.
@@ -27,7 +28,8 @@ export interface ResourcesOptions {
   clean: (dispatcher: Dispatcher, text: string) => string;
 }
 
-export function addResources(server: McpServer, { backend, clean }: ResourcesOptions): void {
+export function addResources(server: McpServer, options: ResourcesOptions): void {
+  const { backend, clean } = options;
   for (const kind of kinds) {
     const { name, template, title, description, mimeType, complete } = kind;
     const completers = Object.entries(complete).map(([variable, values]) => [
@@ -51,6 +53,7 @@ export function addResources(server: McpServer, { backend, clean }: ResourcesOpt
         }),
     );
   }
+  addSkills(server, options);
   // Replaces the SDK's own, which has no pages.
   server.server.setRequestHandler('resources/list', async ({ params }) =>
     asProtocolErrors('resources/list', async () => listPage(await backend(), params?.cursor)),
