@@ -72,7 +72,7 @@ async function nextChange(
   // Watching begins before the first look: a change in between is not missed.
   let news = nextNews();
   const stop = waitMs === 0 ? () => {} : dispatcher.store.watch(() => announce());
-  const timeout = AbortSignal.timeout(waitMs);
+  const timeout = AbortSignal.timeout(Math.ceil(waitMs));
   const over = AbortSignal.any([timeout, ...(call.signal === undefined ? [] : [call.signal])]);
   const ended = new Promise<void>((resolve) => over.addEventListener('abort', () => resolve(), { once: true }));
   try {
