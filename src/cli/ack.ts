@@ -2,6 +2,7 @@
 import type { acknowledge } from '../tools/index.js';
 import { acknowledgeAtTerminal } from './acknowledge.js';
 import { connectBridge } from './bridge.js';
+import { tellMoved } from './follow.js';
 import { actorOf, type CommonOptions, settingsOf } from './home.js';
 import { say } from './output.js';
 import { followToEnd } from './start-task.js';
@@ -18,13 +19,13 @@ export async function run(taskId: string, options: AckOptions): Promise<number> 
   const bridge = await connectBridge(config);
   const actorId = options.actor ?? actorOf(config);
   if (options.reject === true) {
-    const { next } = await bridge.post<typeof acknowledge>('/mcp/acknowledge', {
+    const { status } = await bridge.post<typeof acknowledge>('/mcp/acknowledge', {
       task_id: taskId,
       actor_id: actorId,
       decision: 'reject',
       ...(options.reason === undefined ? {} : { reason: options.reason }),
     });
-    say(next);
+    tellMoved(taskId, status);
     return 0;
   }
   await acknowledgeAtTerminal(bridge, taskId, actorId);

@@ -1,9 +1,9 @@
 // Asks a person for the ACK of what was just shown, and sends exactly the binding of that.
 import { DispatcherError } from '../errors.js';
 import type { acknowledge, reviewTask } from '../tools/index.js';
-import { ask, assertTerminal } from './ask.js';
+import { ask, assertTerminal, LeftOpen } from './ask.js';
 import type { Bridge } from './bridge.js';
-import { say } from './output.js';
+import { note, say } from './output.js';
 import { type Review, showReview } from './review.js';
 import { quoted, styled } from './text.js';
 
@@ -16,12 +16,7 @@ export async function acknowledgeAtTerminal(bridge: Bridge, taskId: string, acto
     const review = await bridge.get<typeof reviewTask>(`/tasks/${encodeURIComponent(taskId)}/review`);
     showReview(review);
     assertAskable(review);
-    const answers = await askQuestions(review.directive.questions);
-    await ask('Type ACK to let it run, Ctrl-C to leave it waiting: ', (word) => {
-      if (word === 'ACK') return true;
-      say('Only the word ACK lets it run.');
-      return null;
-    });
+    const answers = await askPerson(review);
     try {
       const { expires_at } = await bridge.post<typeof acknowledge>('/mcp/acknowledge', {
         task_id: taskId,
@@ -53,6 +48,22 @@ function assertAskable({ task, directive, approve_url }: Review): void {
     'An acknowledgement',
     `Task ${task.task_id} waits. Run \`doe ack ${task.task_id}\` at a terminal, or decide on the page: ${approve_url}`,
   );
+}
+
+/** The directive's questions, then the word itself. @returns the answers */
+async function askPerson({ task, directive }: Review): Promise<string[]> {
+  try {
+    const answers = await askQuestions(directive.questions);
+    await ask('Type ACK to let it run, Ctrl-C to leave it waiting: ', (word) => {
+      if (word === 'ACK') return true;
+      say('Only the word ACK lets it run.');
+      return null;
+    });
+    return answers;
+  } catch (error) {
+    if (error instanceof LeftOpen) note(`Task ${task.task_id} waits on: \`doe ack ${task.task_id}\``);
+    throw error;
+  }
 }
 
 async function askQuestions(questions: string[]): Promise<string[]> {

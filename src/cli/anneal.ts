@@ -1,9 +1,10 @@
 // `doe anneal`: the repairs that wait, their bundles, and the two ways to end one.
 import type { annealComplete, dismissAnneal, listAnneals, readAnneal } from '../tools/index.js';
 import { connectBridge } from './bridge.js';
+import { tellMoved } from './follow.js';
 import { actorOf, type CommonOptions, settingsOf } from './home.js';
 import { note, say, sayJson } from './output.js';
-import { bold, dim, quoted, statusText, table, visibleLine } from './text.js';
+import { bold, dim, quoted, table, visibleLine } from './text.js';
 
 export interface ListOptions extends CommonOptions {
   status?: string;
@@ -55,15 +56,12 @@ export async function complete(
 ): Promise<void> {
   const config = await settingsOf(options);
   const bridge = await connectBridge(config);
-  const { status, next } = await bridge.post<typeof annealComplete>(
-    `/tasks/${encodeURIComponent(taskId)}/anneal-complete`,
-    {
-      actor_id: actor ?? actorOf(config),
-      ...(why === undefined ? {} : { note: why }),
-      ...(payload === undefined ? {} : { payload_json: payload }),
-    },
-  );
-  say(`Task ${taskId} is ${statusText(status)}. ${visibleLine(next)}`);
+  const { status } = await bridge.post<typeof annealComplete>(`/tasks/${encodeURIComponent(taskId)}/anneal-complete`, {
+    actor_id: actor ?? actorOf(config),
+    ...(why === undefined ? {} : { note: why }),
+    ...(payload === undefined ? {} : { payload_json: payload }),
+  });
+  tellMoved(taskId, status);
 }
 
 export async function dismiss(
@@ -72,9 +70,8 @@ export async function dismiss(
 ): Promise<void> {
   const config = await settingsOf(options);
   const bridge = await connectBridge(config);
-  const { status, next } = await bridge.post<typeof dismissAnneal>(
-    `/tasks/${encodeURIComponent(taskId)}/anneal-dismiss`,
-    { actor_id: actor ?? actorOf(config) },
-  );
-  say(`Task ${taskId} is ${statusText(status)}. ${visibleLine(next)}`);
+  const { status } = await bridge.post<typeof dismissAnneal>(`/tasks/${encodeURIComponent(taskId)}/anneal-dismiss`, {
+    actor_id: actor ?? actorOf(config),
+  });
+  tellMoved(taskId, status);
 }

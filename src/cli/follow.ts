@@ -1,9 +1,10 @@
 // Follows a task to its end: its log as it comes, and on a terminal a line that tells its progress.
-import { settledStatuses } from '../tasks/states.js';
+import { settledStatuses, type TaskStatus } from '../tasks/states.js';
 import type { LogLineView, TaskView } from '../tasks/task.js';
 import type { taskStatus } from '../tools/index.js';
 import type { Answer, Bridge } from './bridge.js';
 import { wantsColour } from './environment.js';
+import { nextStep } from './next-step.js';
 import { note, say } from './output.js';
 import { dim, statusText, styled, uncoloured, visibleLine } from './text.js';
 
@@ -58,8 +59,13 @@ export function tellEnd(task: TaskView): void {
   const reason = task.status_reason === null ? '' : `: ${visibleLine(task.status_reason)}`;
   say(`Task ${task.task_id} is ${statusText(task.status)}${reason}`);
   if (task.result !== null && task.result !== undefined) say(`Result: ${visibleLine(JSON.stringify(task.result))}`);
-  if (task.status === 'needs_anneal') say(`Its bundle: \`doe anneal show ${task.aid}\``);
-  if (task.status === 'awaiting_ack') say(`It wants an acknowledgement: \`doe ack ${task.task_id}\``);
+  const step = nextStep(task);
+  if (step !== '') say(step);
+}
+
+/** What a task came to by a command, and what to type next. */
+export function tellMoved(taskId: string, status: TaskStatus): void {
+  say(`Task ${taskId} is ${statusText(status)}. ${nextStep({ task_id: taskId, status })}`.trimEnd());
 }
 
 function createProgressLine() {

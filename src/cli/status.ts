@@ -4,6 +4,7 @@ import type { taskStatus } from '../tools/index.js';
 import { connectBridge } from './bridge.js';
 import { tellLine } from './follow.js';
 import { type CommonOptions, settingsOf } from './home.js';
+import { nextStep } from './next-step.js';
 import { say, sayJson } from './output.js';
 import { bold, dim, statusText, visibleLine } from './text.js';
 
@@ -21,7 +22,8 @@ export async function run(taskId: string, { wait, ...options }: StatusOptions): 
   if (options.json === true) return sayJson({ task, logs, next });
   tellTask(task);
   for (const line of logs.slice(-shownLines)) tellLine(line);
-  say(visibleLine(next));
+  const step = nextStep(task);
+  if (step !== '') say(step);
 }
 
 function tellTask(task: TaskView): void {

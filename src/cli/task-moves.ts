@@ -1,9 +1,9 @@
 // The short commands that move one task, or let no run start: each is one call, its answer in a line.
 import type { cancelTask, pause, retryTask } from '../tools/index.js';
 import { connectBridge } from './bridge.js';
+import { tellMoved } from './follow.js';
 import { actorOf, type CommonOptions, settingsOf } from './home.js';
 import { say } from './output.js';
-import { statusText, visibleLine } from './text.js';
 
 export interface MoveOptions extends CommonOptions {
   actor?: string;
@@ -13,11 +13,11 @@ export interface MoveOptions extends CommonOptions {
 async function move(taskId: string, verb: 'cancel' | 'retry', { actor, reason, ...options }: MoveOptions) {
   const config = await settingsOf(options);
   const bridge = await connectBridge(config);
-  const { status, next } = await bridge.post<typeof cancelTask | typeof retryTask>(
+  const { status } = await bridge.post<typeof cancelTask | typeof retryTask>(
     `/tasks/${encodeURIComponent(taskId)}/${verb}`,
     { actor_id: actor ?? actorOf(config), ...(reason === undefined ? {} : { reason }) },
   );
-  say(`Task ${taskId} is ${statusText(status)}. ${visibleLine(next)}`);
+  tellMoved(taskId, status);
 }
 
 export const cancel = (taskId: string, options: MoveOptions): Promise<void> => move(taskId, 'cancel', options);
