@@ -315,7 +315,7 @@ export interface Seal {
 
 /** One row of the audit trail that is not as it was written. */
 export interface AuditFault {
-  kind: 'event_missing' | 'event_changed' | 'seal_missing' | 'seal_changed';
+  kind: 'event_missing' | 'event_changed' | 'event_unproven' | 'seal_missing' | 'seal_changed';
   /** Of the event; of the seal for the faults of seals. */
   seq: number;
   taskId: string | null;

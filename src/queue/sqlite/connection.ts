@@ -6,8 +6,6 @@ import { isBusy, translate } from './faults.js';
 import { busyStepMs, openDatabase } from './open.js';
 import { createSettler, type Job } from './transaction.js';
 
-/** How long a move waits for another process's transaction before it gives up. */
-const busyLimitMs = 10_000;
 const foreignChangePollMs = 50;
 /** Transactions after which the write-ahead log is written back, in a turn in which nobody waits for an answer. */
 const checkpointEvery = 500;
@@ -26,7 +24,12 @@ export interface Connection {
   close(): Promise<void>;
 }
 
-export function openConnection(path: string): Connection {
+export interface ConnectionOptions {
+  /** How long a move waits for another process's transaction before it gives up. */
+  busyLimitMs?: number;
+}
+
+export function openConnection(path: string, { busyLimitMs = 10_000 }: ConnectionOptions = {}): Connection {
   const db = openDatabase(path);
   const listeners = new Set<() => void>();
   let waiting: Job[] = [];
@@ -117,13 +120,13 @@ export function openConnection(path: string): Connection {
   return {
     db,
     write(durable, move) {
-      if (closing)
-        return Promise.reject(new DispatcherError('shutting_down', 'The store is closing; nothing was changed.'));
+      if (closing) return Promise.reject(closed());
       return enqueue(durable, move);
     },
     async read(look) {
       const since = performance.now();
       for (;;) {
+        if (!db.open) throw closed();
         try {
           return await look();
         } catch (error) {
@@ -156,6 +159,8 @@ export function openConnection(path: string): Connection {
     },
   };
 }
+
+const closed = () => new DispatcherError('shutting_down', 'The store is closed; nothing was changed.');
 
 /** For what runs by itself and is repeated: a lock or a failing disk is told to whoever asks for something next. */
 function quietly<T>(look: () => T): T | undefined {

@@ -61,9 +61,7 @@ async function verifyEvents(db: Database, newest: number): Promise<{ count: numb
   };
   for await (const row of paged((after) => page.all(after, newest, pageSize))) {
     noteMissing(row.seq, `; ${named(row)} came after it`);
-    const fault = faultOf(row);
-    // What follows a removed event cannot fit: the removal is the fault, and it is named.
-    if (fault !== null && !removedBetween(faults, row.previous_seq ?? 0, row.seq)) faults.set(row.seq, fault);
+    if (!fits(row)) faults.set(row.seq, faultOf(row, removedBetween(faults, row.previous_seq ?? 0, row.seq)));
     expected = row.seq + 1;
     count += 1;
   }
@@ -74,11 +72,16 @@ async function verifyEvents(db: Database, newest: number): Promise<{ count: numb
 const removedBetween = (faults: Faults, from: number, to: number): boolean =>
   [...faults.values()].some(({ kind, seq }) => kind === 'event_missing' && seq > from && seq < to);
 
-function faultOf({ previous_seq: _, previous_hash: previous, ...row }: Linked): AuditFault | null {
-  const { hash, ...content } = row;
-  if (eventHash(content, previous ?? '') === hash) return null;
-  const message = `The ${named(row)} was edited or moved, or the one before it was.`;
-  return { kind: 'event_changed', seq: row.seq, taskId: row.task_id, message };
+function fits({ previous_seq: _, previous_hash: previous, hash, ...content }: Linked): boolean {
+  return eventHash(content, previous ?? '') === hash;
+}
+
+/** What follows a removed event of its chain cannot fit, and may all the same be as it was written. */
+function faultOf(row: Linked, afterRemoved: boolean): AuditFault {
+  const about = { seq: row.seq, taskId: row.task_id };
+  return afterRemoved
+    ? { kind: 'event_unproven', ...about, message: `The ${named(row)} cannot be checked: one before it was removed.` }
+    : { kind: 'event_changed', ...about, message: `The ${named(row)} was edited or moved, or the one before it was.` };
 }
 
 /** Each seal against its hash, and the heads that it keeps against the events that are there. */
@@ -96,18 +99,14 @@ async function verifySeals(
     for (const seq of places(expected, upTo))
       faults.push({ kind: 'seal_missing', seq, taskId: null, message: `Seal ${seq} was removed.` });
   };
+  const noteChanged = (seq: number) =>
+    faults.push({ kind: 'seal_changed', seq, taskId: null, message: `Seal ${seq} was edited or moved.` });
   for await (const row of paged((after) => page.all(after, pageSize))) {
     noteMissing(row.seq);
     const { hash, ...content } = row;
-    // What follows a removed seal cannot fit, as with events.
-    if (sealHash(content, report.sealHash ?? '') === hash || row.seq > expected) checkHeads(row, hashAt, events);
-    else
-      faults.push({
-        kind: 'seal_changed',
-        seq: row.seq,
-        taskId: null,
-        message: `Seal ${row.seq} was edited or moved.`,
-      });
+    if (sealHash(content, report.sealHash ?? '') === hash) checkHeads(row, hashAt, events);
+    // What follows a removed seal cannot fit; the removal is named.
+    else if (row.seq === expected) noteChanged(row.seq);
     expected = row.seq + 1;
     report.seals += 1;
     report.sealedUpTo = row.up_to;
