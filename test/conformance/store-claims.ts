@@ -1,6 +1,6 @@
 // Which task comes next, and that nobody gets the same one twice.
 import { describe, expect, it } from 'vitest';
-import type { Claim, Store } from '../../src/queue/store.js';
+import type { Claim, Store, Worker } from '../../src/queue/store.js';
 import {
   jo,
   model,
@@ -15,7 +15,7 @@ import {
 import type { StoreUnderTest } from './store.js';
 
 /** Claims until nothing is left; the ids in the order in which they came. */
-async function claimAll(store: Store, by = worker): Promise<string[]> {
+async function claimAll(store: Store, by: Worker = worker): Promise<string[]> {
   const ids: string[] = [];
   for (let claim = await store.tasks.claim(by); claim !== null; claim = await store.tasks.claim(by))
     ids.push(claim.task.id);
@@ -114,6 +114,17 @@ export function claimConformance(under: StoreUnderTest): void {
       expect(await claimAll(store)).toEqual(['m1']);
       await store.tasks.settle(settlementOf(run, 'succeeded'));
       expect(await claimAll(store)).toEqual(['l2']);
+    });
+
+    it('holds a project at its limit, whoever has its tasks, and takes others meanwhile', async () => {
+      const { store } = under;
+      const one = { ...worker, projectLimit: 1 };
+      for (const id of ['r1', 'r2']) await create({ id, projectId: 'red', priority: 10 });
+      await create({ id: 'b1', projectId: 'blue' });
+      await create({ id: 'r3', projectId: 'red', taskType: 'limited', policy: { concurrency: 5 } });
+      expect(await claimAll(store, one)).toEqual(['r1', 'b1']);
+      expect(await claimAll(store, { ...otherWorker, projectLimit: 2 })).toEqual(['r2']);
+      expect(await claimAll(store)).toEqual(['r3']);
     });
 
     it('chooses by priority and age also between limited and unlimited types', async () => {

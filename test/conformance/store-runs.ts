@@ -137,6 +137,21 @@ export function runConformance(under: StoreUnderTest): void {
       });
     });
 
+    it('writes a fresh one where none is wanted and the former no longer covers a retry', async () => {
+      const { store, clock } = under;
+      await store.tasks.create(trustedTask(), model);
+      const first = await startNext(store);
+      await store.tasks.settle(settlementOf(first.run, 'retry_scheduled'));
+      clock.advance(retryCoverMs);
+      const claim = await claimNext();
+      expect(await begin(claim.runId)).toBeNull();
+      const fresh = ackOf(first.task, clock.now(), { assurance: 'agent' });
+      expect(await begin(claim.runId, fresh)).toMatchObject({
+        task: { ackId: fresh.id },
+        ack: { firstStartedAt: clock.now() },
+      });
+    });
+
     it('uses that same acknowledgement for its retries', async () => {
       const { store } = under;
       await store.tasks.create(trustedTask(), model);

@@ -4,7 +4,7 @@ import { claimStatements } from '../../src/queue/sqlite/claims.js';
 import { openConnection } from '../../src/queue/sqlite/connection.js';
 import { temporaryFolder } from '../helpers/test-app.js';
 
-const indexOf: Record<keyof typeof claimStatements, RegExp> = {
+const indexOf: Record<Exclude<keyof typeof claimStatements, 'fullProjects'>, RegExp> = {
   overdue: /^SEARCH tasks USING (COVERING )?INDEX tasks_waiting \(run_after<\?\)$/,
   promote: /^SEARCH tasks USING INTEGER PRIMARY KEY \(rowid=\?\)$/,
   unlimited: /^SCAN tasks USING (COVERING )?INDEX tasks_to_claim$/,
@@ -14,17 +14,26 @@ const indexOf: Record<keyof typeof claimStatements, RegExp> = {
   take: /^SEARCH tasks USING INTEGER PRIMARY KEY \(rowid=\?\)$/,
 };
 
-it.each(Object.keys(indexOf) as (keyof typeof claimStatements)[])(
-  'the statement %s reads its index alone',
-  async (name) => {
-    const connection = openConnection(`${temporaryFolder()}/db.sqlite`);
-    onTestFinished(() => connection.close());
-    const sql = claimStatements[name];
-    // Only the plan is asked for; the values do not matter.
-    const values = /@/.test(sql)
-      ? [{ run_id: '', process_id: '', lease_ms: 0, seq: 0 }]
-      : Array(sql.split('?').length - 1).fill('');
-    const plan = connection.db.prepare<unknown[], { detail: string }>(`EXPLAIN QUERY PLAN ${sql}`).all(...values);
-    expect(plan.map(({ detail }) => detail)).toEqual([expect.stringMatching(indexOf[name])]);
-  },
-);
+it.each(Object.keys(indexOf) as (keyof typeof indexOf)[])('the statement %s reads its index alone', async (name) => {
+  const connection = openConnection(`${temporaryFolder()}/db.sqlite`);
+  onTestFinished(() => connection.close());
+  const sql = claimStatements[name];
+  // Only the plan is asked for; the values do not matter.
+  const values = /@/.test(sql)
+    ? [{ run_id: '', process_id: '', lease_ms: 0, seq: 0 }]
+    : Array(sql.split('?').length - 1).fill('');
+  const plan = connection.db.prepare<unknown[], { detail: string }>(`EXPLAIN QUERY PLAN ${sql}`).all(...values);
+  expect(plan.map(({ detail }) => detail)).toEqual([expect.stringMatching(indexOf[name])]);
+});
+
+it('what is sorted for a limit on projects are the tasks in hands alone', () => {
+  const connection = openConnection(`${temporaryFolder()}/db.sqlite`);
+  onTestFinished(() => connection.close());
+  const plan = connection.db
+    .prepare<[number], { detail: string }>(`EXPLAIN QUERY PLAN ${claimStatements.fullProjects}`)
+    .all(1);
+  expect(plan.map(({ detail }) => detail)).toEqual([
+    'SCAN tasks USING INDEX tasks_leased',
+    'USE TEMP B-TREE FOR GROUP BY',
+  ]);
+});
