@@ -96,7 +96,7 @@ export function createHttpApp({ dispatcher, scope, ownAddresses, worker, mcp }: 
   );
 
   if (scope === 'all') addOperations(app, dispatcher, keys);
-  if (scope === 'all') addPage(app, dispatcher, keys);
+  const closePage = scope === 'all' ? addPage(app, dispatcher, keys) : async () => {};
   if (scope === 'all' && mcp !== null) {
     const modelBehind = (context: Context): Caller => ({ ...keys.callerOf(context.req.raw.headers), channel: 'mcp' });
     app.all('/mcp', (context) => mcp.fetch(context.req.raw, modelBehind(context)));
@@ -109,7 +109,10 @@ export function createHttpApp({ dispatcher, scope, ownAddresses, worker, mcp }: 
   }
   refuseOtherMethods(app);
 
-  return { fetch: (request, env) => app.fetch(request, env), close: () => refusals.flush() };
+  return {
+    fetch: (request, env) => app.fetch(request, env),
+    close: () => Promise.all([refusals.flush(), closePage()]).then(() => {}),
+  };
 }
 
 const scriptCaller: Caller = { principal: 'agent', channel: 'http', keyId: null, person: null };
@@ -156,13 +159,14 @@ function addOperations(app: Hono<Env>, dispatcher: Dispatcher, keys: KeyRing): v
   }
 }
 
-/** Loaded at the first visit: a process that nobody looks at never pays for it. */
-function addPage(app: Hono<Env>, dispatcher: Dispatcher, keys: KeyRing): void {
+/** Loaded at the first visit: a process that nobody looks at never pays for it. Answers the way to close it. */
+function addPage(app: Hono<Env>, dispatcher: Dispatcher, keys: KeyRing): () => Promise<void> {
   let page: Promise<Page> | undefined;
   const load = () => (page ??= import('./page/index.js').then(({ createPage }) => createPage(dispatcher, keys)));
   app.get('/', (context) => context.redirect('/ui', 302));
   for (const path of ['/ui', '/ui/*'])
     app.all(path, async (context) => (await load()).fetch(context.req.raw, context.get('dialed')));
+  return async () => (await page)?.close();
 }
 
 async function inputOf(context: Context, { method, operation, params = {} }: Route): Promise<JsonObject> {

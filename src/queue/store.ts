@@ -202,6 +202,8 @@ export interface TaskStore {
   run(runId: string): Promise<RunRow | null>;
   /** Oldest first. */
   runs(taskId: string): Promise<RunRow[]>;
+  /** How many runs ended since `since`, by outcome and by stretches of `stretchMs` that begin there; `at` is where one begins. */
+  endedRuns(since: number, stretchMs: number): Promise<{ at: number; outcome: Outcome; count: number }[]>;
   /** The newest succeeded run of the directive `directiveId`, with the payload that it had, its secret values masked. */
   lastSuccess(directiveId: string): Promise<{ run: RunRow; payload: JsonObject } | null>;
   /** When the next queued task becomes due; null where none waits for a time. */
@@ -422,6 +424,8 @@ export interface LedgerStore {
     title: string;
     taskType: string | null;
   }): Promise<void>;
+  /** The revisions of a directive that were seen, newest first. */
+  revisions(directiveId: string): Promise<{ sha256: string; version: number; firstSeenAt: number }[]>;
 
   /** Random, made once for a store: tells two homes apart without naming a path. */
   homeId(): Promise<string>;

@@ -8,6 +8,7 @@ import type { PageContext } from './env.js';
 import type { Form } from './form.js';
 import { withHiddenShown } from './hidden-characters.js';
 import { Csrf, Frame } from './layout.js';
+import { plainText } from './log.js';
 import { renderMarkdown } from './markdown.js';
 import { Payload, Source } from './payload.js';
 import { Ago, AssuranceBadge, durationText, Empty, Fact, Facts, Hash, Refusal } from './words.js';
@@ -101,7 +102,7 @@ function notesOf({ task, now, lastApproved, lastSuccess }: ApprovalFacts): Note[
   const notes: Note[] = [];
   const warn = (text: string) => notes.push({ kind: 'warn', text });
   const good = (text: string) => notes.push({ kind: 'good', text });
-  if (task.statusReason !== null) warn(task.statusReason);
+  if (task.statusReason !== null) warn(plainText(task.statusReason));
   if (now !== null && now.policy.withheld.length > 0)
     warn(`Not trusted yet, so it runs without: ${now.policy.withheld.join('; ')}.`);
   if (lastApproved === null) warn('You have not approved this directive before.');

@@ -11,6 +11,7 @@ import { approvalFacts } from './approval-facts.js';
 import { actorOf, callOf, type PageContext, type PageEnv } from './env.js';
 import type { Form } from './form.js';
 import { Frame, send } from './layout.js';
+import { plainText } from './log.js';
 import { Ago, Empty } from './words.js';
 
 const shownAtOnce = 50;
@@ -157,7 +158,7 @@ const Row = ({ task }: { task: Task }) => (
             ({task.principal} over {task.channel})
           </span>
         </span>
-        {task.statusReason === null ? null : <span class="warn">{task.statusReason}</span>}
+        {task.statusReason === null ? null : <span class="warn">{plainText(task.statusReason)}</span>}
       </span>
     </a>
   </li>

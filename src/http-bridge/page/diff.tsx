@@ -40,9 +40,9 @@ export const LineDiff = ({ before, after }: { before: string; after: string }) =
     <pre class="line-diff" tabindex={0}>
       {hunks.map((hunk) => (
         <>
-          <span class="hunk">{`@@ line ${hunk.newStart} @@\n`}</span>
+          <span class="hunk">{`line ${hunk.newStart}`}</span>
           {hunk.lines.map((line) => (
-            <span class={lineClass(line)}>{`${line}\n`}</span>
+            <span class={lineClass(line)}>{line}</span>
           ))}
         </>
       ))}
@@ -56,7 +56,7 @@ export const PatchText = ({ patch }: { patch: string }) => (
     {withHiddenShown(patch)
       .split('\n')
       .map((line) => (
-        <span class={line.startsWith('@@') ? 'hunk' : lineClass(line)}>{`${line}\n`}</span>
+        <span class={line.startsWith('@@') ? 'hunk' : lineClass(line)}>{line}</span>
       ))}
   </pre>
 );

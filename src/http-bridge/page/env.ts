@@ -10,7 +10,7 @@ export interface PageEnv {
     /** The origin that the browser dialed, checked already. */
     dialed: string;
   };
-  Variables: { viewer: Viewer | null; form: Form; waiting: number };
+  Variables: { viewer: Viewer | null; form: Form; waiting: number; seq: number };
 }
 
 export type PageContext = Context<PageEnv>;

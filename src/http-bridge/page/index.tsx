@@ -4,22 +4,30 @@ import type { ContentfulStatusCode } from 'hono/utils/http-status';
 import { DispatcherError, httpStatus, publicError } from '../../errors.js';
 import type { Dispatcher } from '../../tools/dispatcher.js';
 import type { KeyRing } from '../auth.js';
+import { addAnneals } from './anneals.js';
 import { addApprovals } from './approvals.js';
 import { asset } from './assets.js';
+import { addAudit } from './audit.js';
+import { addDashboard } from './dashboard.js';
+import { addDirectives } from './directives.js';
 import type { PageContext, PageEnv } from './env.js';
 import { changesAreOurs, securityHeaders, underOwnName } from './guard.js';
 import { ProblemPage, send } from './layout.js';
+import { createLive } from './live.js';
 import { createSessions } from './session.js';
 import { addSignIn } from './sign-in.js';
+import { addTasks } from './tasks.js';
 
 export interface Page {
   /** @param dialed the origin that the browser dialed, checked already */
   fetch(request: Request, dialed: string): Response | Promise<Response>;
+  close(): void;
 }
 
 export function createPage(dispatcher: Dispatcher, keys: KeyRing): Page {
   const app = new Hono<PageEnv>().basePath('/ui');
   const sessions = createSessions(dispatcher, keys);
+  const live = createLive(dispatcher);
 
   app.onError((error, context) => problem(context as PageContext, error, dispatcher));
   app.notFound((context) => problem(context as PageContext, nothingHere(context as PageContext), dispatcher));
@@ -29,16 +37,22 @@ export function createPage(dispatcher: Dispatcher, keys: KeyRing): Page {
   app.use(async (context, next) => {
     const viewer = await sessions.viewer(context);
     context.set('viewer', viewer);
+    context.set('seq', await dispatcher.store.ledger.newestSeq());
     context.set('waiting', viewer === null ? 0 : await dispatcher.store.tasks.waiting());
     return next();
   });
   app.use(changesAreOurs(sessions));
   addSignIn(app, { dispatcher, keys, sessions });
   app.use(async (context, next) => (context.get('viewer') === null ? toSignIn(context) : next()));
-  app.get('/', (context) => context.redirect('/ui/approvals', 302));
+  app.get('/live', (context) => live.stream(context));
+  addDashboard(app, dispatcher);
   addApprovals(app, dispatcher);
+  addTasks(app, dispatcher);
+  addDirectives(app, dispatcher);
+  addAnneals(app, dispatcher);
+  addAudit(app, dispatcher);
 
-  return { fetch: (request, dialed) => app.fetch(request, { dialed }) };
+  return { fetch: (request, dialed) => app.fetch(request, { dialed }), close: () => live.close() };
 }
 
 function sendAsset(context: PageContext): Response {

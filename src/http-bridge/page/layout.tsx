@@ -20,6 +20,8 @@ export interface FrameProps {
   here?: string;
   /** Loads anew what has an id and `data-live` when something changed. */
   live?: boolean;
+  /** The one task that the page is about: changes of others are none of its business. */
+  task?: string;
   children?: unknown;
 }
 
@@ -32,7 +34,7 @@ const places = [
   ['/ui/audit', 'Audit'],
 ] as const;
 
-export const Frame = ({ context, title, here, live = false, children }: FrameProps) => {
+export const Frame = ({ context, title, here, live = false, task, children }: FrameProps) => {
   const viewer = context.get('viewer');
   const waiting = context.get('waiting') ?? 0;
   return (
@@ -46,7 +48,10 @@ export const Frame = ({ context, title, here, live = false, children }: FramePro
         <link rel="icon" type="image/svg+xml" href={assetUrl('icon.svg')} />
         <script src={assetUrl('page.js')} defer />
       </head>
-      <body {...(live ? { 'data-live-page': '' } : {})}>
+      <body
+        {...(live ? { 'data-live-page': String(context.get('seq')) } : {})}
+        {...(task === undefined ? {} : { 'data-live-task': task })}
+      >
         <a class="skip" href="#main">
           Skip to content
         </a>

@@ -48,6 +48,9 @@ export function createLedgerStore({ db, write, events }: Context): LedgerStore {
   const note = db.prepare(
     'INSERT OR IGNORE INTO directives (sha256, id, version, title, task_type, first_seen_at) VALUES (@sha256, @id, @version, @title, @taskType, @at)',
   );
+  const revisions = db.prepare<[string], { sha256: string; version: number; firstSeenAt: number }>(
+    'SELECT sha256, version, first_seen_at AS firstSeenAt FROM directives WHERE id = ? ORDER BY first_seen_at DESC, rowid DESC',
+  );
   const fact = db.prepare<[string], { value: string }>('SELECT value FROM facts WHERE name = ?');
   const addFact = db.prepare('INSERT OR IGNORE INTO facts (name, value) VALUES (?, ?)');
   const changeFact = db.prepare('UPDATE facts SET value = ? WHERE name = ? AND value = ?');
@@ -118,6 +121,7 @@ export function createLedgerStore({ db, write, events }: Context): LedgerStore {
       if (seen.get(revision.id, revision.sha256) !== undefined) return;
       await write(true, () => void note.run({ ...revision, at: events.time() }));
     },
+    revisions: async (directiveId) => revisions.all(directiveId),
 
     homeId: async () => fact.get('home_id')?.value ?? setFact('home_id', randomBytes(12).toString('hex')),
     fact: async (name) => fact.get(name)?.value ?? null,

@@ -1,4 +1,5 @@
 // A task in a worker's hands: leased, begun, kept alive, settled once.
+import type { Outcome } from '../../tasks/outcome.js';
 import { retryCoverMs, type Verdict } from '../../tasks/retry.js';
 import { bySystem, newRunId, visiblePayload } from '../../tasks/task.js';
 import type { Settlement, TaskStore } from '../store.js';
@@ -21,6 +22,7 @@ type Half = Pick<
   | 'seize'
   | 'run'
   | 'runs'
+  | 'endedRuns'
   | 'lastSuccess'
   | 'nextDueAt'
 >;
@@ -67,6 +69,10 @@ export function createRunMoves({ db, write, events, mover, failures }: Context):
   const leased = db.prepare<[], TaskRow>('SELECT * FROM tasks WHERE run_id IS NOT NULL');
   const seize = db.prepare(
     'UPDATE tasks SET lease_process = @process_id, lease_ms = @lease_ms, lease_beat = lease_beat + 1 WHERE run_id = @run_id AND lease_beat = @beat',
+  );
+  const ended = db.prepare<[object], { at: number; outcome: Outcome; count: number }>(
+    `SELECT @since + CAST((finished_at - @since) / @stretch AS INTEGER) * @stretch AS at, outcome, count(*) AS count
+     FROM runs WHERE finished_at >= @since GROUP BY 1, 2`,
   );
   const lastSuccess = db.prepare<[string], RunColumns>(
     "SELECT * FROM runs WHERE directive_id = ? AND outcome = 'succeeded' ORDER BY finished_at DESC LIMIT 1",
@@ -250,6 +256,7 @@ export function createRunMoves({ db, write, events, mover, failures }: Context):
       return row === undefined ? null : toRun(row);
     },
     runs: async (taskId) => runsOf.all(taskId).map(toRun),
+    endedRuns: async (since, stretch) => ended.all({ since, stretch }),
     async lastSuccess(directiveId) {
       const row = lastSuccess.get(directiveId);
       if (row === undefined) return null;

@@ -116,6 +116,7 @@ CREATE TABLE runs (
   secret_paths TEXT NOT NULL
 ) STRICT;
 CREATE INDEX runs_by_task ON runs (task_id, started_at);
+CREATE INDEX runs_ended ON runs (finished_at, outcome) WHERE finished_at IS NOT NULL;
 CREATE INDEX runs_succeeded ON runs (directive_id, finished_at) WHERE outcome = 'succeeded';
 
 CREATE TABLE task_logs (

@@ -134,6 +134,6 @@ test('every answer carries the strict policy', async () => {
       /^default-src 'none'; script-src 'self';.*frame-ancestors 'none'$/,
     );
     expect(headers['x-content-type-options'], path).toBe('nosniff');
-    expect(headers['referrer-policy'], path).toBe('no-referrer');
+    expect(headers['referrer-policy'], path).toBe('same-origin');
   }
 });

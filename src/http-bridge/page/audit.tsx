@@ -1,0 +1,123 @@
+// The audit trail: who did what, through which door, with which key.
+import type { Hono } from 'hono';
+import type { Event } from '../../queue/store.js';
+import type { Dispatcher } from '../../tools/dispatcher.js';
+import type { PageContext, PageEnv } from './env.js';
+import { eventDetail, eventText, eventTone } from './events.js';
+import { Frame, send } from './layout.js';
+import { plainText } from './log.js';
+import { At, Empty, Hash, prettyJson } from './words.js';
+
+const shownAtOnce = 100;
+/** How far back one look goes where a filter leaves little over. */
+const mostRead = 5000;
+
+interface Wanted {
+  task: string;
+  type: string;
+  actor: string;
+}
+
+export function addAudit(app: Hono<PageEnv>, dispatcher: Dispatcher): void {
+  app.get('/audit', async (context) => {
+    const query = (name: string) => context.req.query(name)?.trim() ?? '';
+    const wanted = { task: query('task'), type: query('type'), actor: query('actor') };
+    const before = Number(query('before') || Number.NaN);
+    const { events, next } = await newestEvents(dispatcher, wanted, Number.isSafeInteger(before) ? before : null);
+    return send(context, <AuditPage context={context} wanted={wanted} events={events} next={next} />);
+  });
+}
+
+/** The newest events that fit, newest first, and the seq below which the next look begins; null at the very beginning. */
+async function newestEvents({ store: { ledger } }: Dispatcher, wanted: Wanted, before: number | null) {
+  const fits = ({ taskId, type, actorId }: Event) =>
+    (wanted.task === '' || taskId === wanted.task) &&
+    (wanted.type === '' || type === wanted.type) &&
+    (wanted.actor === '' || actorId === wanted.actor);
+  const found: Event[] = [];
+  let end = before ?? (await ledger.newestSeq()) + 1;
+  for (let read = 0; read < mostRead && end > 1 && found.length < shownAtOnce; read += shownAtOnce) {
+    const start = Math.max(1, end - shownAtOnce);
+    const stretch = (await ledger.changes(start - 1, end - start)).filter(({ seq }) => seq < end);
+    found.push(...stretch.reverse().filter(fits));
+    end = start;
+  }
+  return { events: found, next: end > 1 ? end : null };
+}
+
+interface AuditProps {
+  context: PageContext;
+  wanted: Wanted;
+  events: Event[];
+  next: number | null;
+}
+
+const AuditPage = ({ context, wanted, events, next }: AuditProps) => (
+  <Frame context={context} title="Audit" here="/ui/audit">
+    <h1>Audit</h1>
+    <form method="get" action="/ui/audit" class="row">
+      {(['task', 'type', 'actor'] as const).map((name) => (
+        <div>
+          <label for={name}>{name === 'task' ? 'Task' : name === 'type' ? 'Event' : 'Actor'}</label>
+          <input id={name} name={name} value={wanted[name]} spellcheck={false} />
+        </div>
+      ))}
+      <button type="submit">Show</button>
+    </form>
+    {events.length === 0 ? <Empty>Nothing fits in this stretch.</Empty> : <Events events={events} />}
+    {next === null ? null : (
+      <p>
+        <a href={`/ui/audit?${new URLSearchParams({ ...wanted, before: String(next) })}`}>Older ones</a>
+      </p>
+    )}
+  </Frame>
+);
+
+const Events = ({ events }: { events: Event[] }) => (
+  <section class="scroll" tabindex={0} aria-label="Events">
+    <table>
+      <thead>
+        <tr>
+          <th scope="col">When</th>
+          <th scope="col">What</th>
+          <th scope="col">Task</th>
+          <th scope="col">Who</th>
+          <th scope="col">Hash</th>
+        </tr>
+      </thead>
+      <tbody>
+        {events.map((event) => (
+          <tr>
+            <td class="nowrap">
+              <At at={event.at} />
+            </td>
+            <td>
+              <strong class={eventTone(event)}>{eventText(event)}</strong> {plainText(eventDetail(event))}
+              <details class="inline">
+                <summary>{event.type}</summary>
+                <pre tabindex={0}>{plainText(prettyJson(event.data))}</pre>
+              </details>
+            </td>
+            <td>
+              {event.taskId === null ? (
+                ''
+              ) : (
+                <a href={`/ui/tasks/${encodeURIComponent(event.taskId)}`}>{event.taskId}</a>
+              )}
+            </td>
+            <td>
+              {event.actorId}{' '}
+              <span class="muted">
+                {event.principal}, {event.channel}
+                {event.assurance === null ? '' : `, as ${event.assurance}`}
+              </span>
+            </td>
+            <td>
+              <Hash sha256={event.hash} />
+            </td>
+          </tr>
+        ))}
+      </tbody>
+    </table>
+  </section>
+);

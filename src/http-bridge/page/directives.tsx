@@ -1,0 +1,233 @@
+// Directives: the list, one with its revisions, trust, and a form made of its schema to start a task.
+
+import type { Hono } from 'hono';
+import { raw } from 'hono/html';
+import type { Directive } from '../../directives/index.js';
+import { DispatcherError } from '../../errors.js';
+import type { Dispatcher } from '../../tools/dispatcher.js';
+import { createTask, listTrust, readDirective, trustItems } from '../../tools/index.js';
+import { invoke } from '../../tools/operation.js';
+import { PatchText, WordDiff } from './diff.js';
+import { actorOf, callOf, type PageContext, type PageEnv } from './env.js';
+import { withHiddenShown } from './hidden-characters.js';
+import { Csrf, Frame, send } from './layout.js';
+import { renderMarkdown } from './markdown.js';
+import { payloadOf, StartForm } from './start-form.js';
+import { Ago, AssuranceBadge, Empty, Fact, Facts, Hash } from './words.js';
+
+export function addDirectives(app: Hono<PageEnv>, dispatcher: Dispatcher): void {
+  app.get('/directives', async (context) =>
+    send(context, <DirectiveList context={context} directives={await dispatcher.directives.list()} />),
+  );
+
+  app.get('/directives/:id', async (context) =>
+    send(context, <DirectivePage context={context} {...(await gather(context, dispatcher))} />),
+  );
+
+  app.post('/directives/:id/start', async (context) => {
+    const form = context.get('form');
+    const directive = await requireDirective(dispatcher, context);
+    if (directive.kind !== 'task') throw notStartable(directive);
+    const created = await invoke(
+      dispatcher,
+      createTask,
+      {
+        task_type: directive.frontMatter.taskType,
+        project_id: form.get('project_id') ?? '',
+        actor_id: actorOf(context),
+        payload_json: payloadOf(form, directive.frontMatter.payload),
+      },
+      callOf(context),
+    );
+    return context.redirect(`/ui/approvals/${encodeURIComponent(created.task_id)}`, 303);
+  });
+
+  app.post('/directives/:id/trust', async (context) => {
+    const form = context.get('form');
+    const item = {
+      kind: 'directive' as const,
+      id: context.req.param('id'),
+      sha256: form.get('sha256') ?? '',
+      script_sha256: form.get('script_sha256') ?? null,
+    };
+    await invoke(dispatcher, trustItems, { items: [item] }, callOf(context));
+    return context.redirect(`/ui/directives/${encodeURIComponent(item.id)}`, 303);
+  });
+}
+
+async function requireDirective({ directives }: Dispatcher, context: PageContext): Promise<Directive> {
+  const id = context.req.param('id') ?? '';
+  const directive = await directives.byId(id);
+  if (directive !== null) return directive;
+  throw new DispatcherError('directive_not_found', `There is no directive ${id}.`, { hint: 'Look at /ui/directives.' });
+}
+
+const notStartable = (directive: Directive): DispatcherError =>
+  directive.kind === 'broken'
+    ? new DispatcherError('directive_broken', `The directive ${directive.id} is broken: ${directive.error}`)
+    : new DispatcherError('directive_is_reference', `${directive.id} is a reference: no task can be made of it.`);
+
+type Read = Awaited<ReturnType<typeof readDirective.run>>;
+type TrustEntry = Awaited<ReturnType<typeof listTrust.run>>['items'][number];
+
+interface DirectiveFacts {
+  directive: Directive;
+  inForce: Read;
+  trust: TrustEntry | null;
+  revisions: { sha256: string; version: number; firstSeenAt: number }[];
+  /** The revision that is compared with the present one. */
+  compared: { sha256: string; text: string } | null;
+}
+
+async function gather(context: PageContext, dispatcher: Dispatcher): Promise<DirectiveFacts> {
+  const { ledger } = dispatcher.store;
+  const directive = await requireDirective(dispatcher, context);
+  const call = callOf(context);
+  const inForce = await invoke(dispatcher, readDirective, { id: directive.id }, call);
+  const asks = directive.kind === 'task' && inForce.trusted === false && inForce.withheld.length > 0;
+  const entries = asks ? (await invoke(dispatcher, listTrust, {}, call)).items : [];
+  const revisions = await ledger.revisions(directive.id);
+  const against = context.req.query('against');
+  const text =
+    against !== undefined && revisions.some(({ sha256 }) => sha256 === against) ? await ledger.content(against) : null;
+  return {
+    directive,
+    inForce,
+    trust: entries.find(({ kind, id }) => kind === 'directive' && id === directive.id) ?? null,
+    revisions,
+    compared: text === null || against === undefined ? null : { sha256: against, text },
+  };
+}
+
+const DirectiveList = ({ context, directives }: { context: PageContext; directives: Directive[] }) => (
+  <Frame context={context} title="Directives" here="/ui/directives">
+    <h1>Directives</h1>
+    {directives.length === 0 ? (
+      <Empty>There are none yet. A directive is a Markdown file in directives/.</Empty>
+    ) : (
+      <ul class="cards">
+        {directives.map((directive) => (
+          <li>
+            <a class="card" href={`/ui/directives/${encodeURIComponent(directive.id)}`} data-row="">
+              <span class="card-head">
+                <strong>{withHiddenShown(directive.title)}</strong>
+                {directive.kind === 'task' ? null : (
+                  <span class={`badge ${directive.kind === 'broken' ? 'status-failed' : ''}`}>{directive.kind}</span>
+                )}
+                {directive.modifiedAt === 0 ? null : <Ago at={directive.modifiedAt} />}
+              </span>
+              <span class="card-body">
+                <code>{directive.id}</code>
+                {directive.kind === 'task' ? <span class="muted">version {directive.frontMatter.version}</span> : null}
+                {directive.kind === 'broken' ? <span class="warn">{directive.error}</span> : null}
+              </span>
+            </a>
+          </li>
+        ))}
+      </ul>
+    )}
+  </Frame>
+);
+
+const DirectivePage = ({
+  context,
+  directive,
+  inForce,
+  trust,
+  revisions,
+  compared,
+}: DirectiveFacts & { context: PageContext }) => (
+  <Frame context={context} title={directive.title} here="/ui/directives">
+    <p class="crumbs">
+      <a href="/ui/directives">Directives</a>
+    </p>
+    <h1>{withHiddenShown(directive.title)}</h1>
+    <p class="subtitle muted">
+      {directive.file} <Hash sha256={directive.sha256} />
+    </p>
+    {directive.kind === 'broken' ? (
+      <p class="notice-box bad">This directive cannot be used: {directive.error}</p>
+    ) : null}
+    {directive.kind === 'task' ? (
+      <Facts>
+        <Fact name="Task type">{directive.frontMatter.taskType}</Fact>
+        <Fact name="Project">{directive.frontMatter.projectId === '*' ? 'any' : directive.frontMatter.projectId}</Fact>
+        <Fact name="Version">{directive.frontMatter.version}</Fact>
+        <Fact name="Owner">{directive.frontMatter.owner ?? <span class="muted">none</span>}</Fact>
+        <Fact name="Acknowledgement">
+          {inForce.require_ack === false ? 'none wanted' : <AssuranceBadge assurance={inForce.ack ?? 'client'} />}
+        </Fact>
+        <Fact name="Attempts">{directive.frontMatter.retry.count + 1}</Fact>
+      </Facts>
+    ) : null}
+    {trust === null ? null : <TrustForm context={context} entry={trust} />}
+    <article class="directive">
+      {raw(renderMarkdown(directive.kind === 'broken' ? directive.content : directive.body))}
+    </article>
+    {directive.kind === 'broken' ? null : (
+      <details>
+        <summary>The file as it is</summary>
+        <pre class="source" tabindex={0}>
+          <code>{withHiddenShown(directive.content)}</code>
+        </pre>
+      </details>
+    )}
+    {directive.kind === 'task' ? <StartForm context={context} directive={directive} /> : null}
+    {revisions.length === 0 ? null : <Revisions directive={directive} revisions={revisions} compared={compared} />}
+  </Frame>
+);
+
+const TrustForm = ({ context, entry }: { context: PageContext; entry: TrustEntry }) => (
+  <div class="notice-box">
+    <p>
+      <strong>Not trusted yet.</strong> It asks for {entry.asks_for.join('; ')}, and runs without until an operator
+      trusts exactly this content.
+    </p>
+    {entry.error === null ? (
+      <>
+        <details>
+          <summary>What your yes would cover</summary>
+          <PatchText patch={entry.diff} />
+        </details>
+        <form method="post" action={`/ui/directives/${encodeURIComponent(entry.id)}/trust`}>
+          <Csrf context={context} />
+          <input type="hidden" name="sha256" value={entry.sha256} />
+          {entry.script_sha256 === null ? null : (
+            <input type="hidden" name="script_sha256" value={entry.script_sha256} />
+          )}
+          <button type="submit">Trust this content</button>
+        </form>
+      </>
+    ) : (
+      <p class="warn">{entry.error}</p>
+    )}
+  </div>
+);
+
+type RevisionsProps = Pick<DirectiveFacts, 'directive' | 'revisions' | 'compared'>;
+
+const Revisions = ({ directive, revisions, compared }: RevisionsProps) => (
+  <>
+    <h2 id="revisions">Revisions</h2>
+    {compared === null ? null : (
+      <details open>
+        <summary>
+          From <Hash sha256={compared.sha256} /> to what is there now
+        </summary>
+        <WordDiff before={compared.text} after={directive.content} />
+      </details>
+    )}
+    <ul>
+      {revisions.map(({ sha256, version, firstSeenAt }) => (
+        <li>
+          version {version} <Hash sha256={sha256} />, first seen <Ago at={firstSeenAt} />{' '}
+          {sha256 === directive.sha256 ? (
+            <span class="badge">present</span>
+          ) : (
+            <a href={`/ui/directives/${encodeURIComponent(directive.id)}?against=${sha256}#revisions`}>compare</a>
+          )}
+        </li>
+      ))}
+    </ul>
+  </>
+);

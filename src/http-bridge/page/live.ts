@@ -1,0 +1,119 @@
+// Live pages: one look at the change feed for all open pages of this process, whoever made the change.
+import type { Dispatcher } from '../../tools/dispatcher.js';
+import type { PageContext } from './env.js';
+
+const keepAliveMs = 20_000;
+const hintEveryMs = 1000;
+const changesAtOnce = 500;
+/** A page that reads so slowly is cut off; it connects again and loads itself anew. */
+const mostUnread = 200;
+
+type Subscriber = { controller: ReadableStreamDefaultController<Uint8Array>; wantsHints: boolean };
+
+export interface Live {
+  /** Server-sent events (WHATWG HTML): `hello` with the newest seq, then `change` for what was committed, `hint` for progress. */
+  stream(context: PageContext): Promise<Response>;
+  close(): void;
+}
+
+export function createLive({ store: { ledger, watch }, log }: Pick<Dispatcher, 'store' | 'log'>): Live {
+  const subscribers = new Set<Subscriber>();
+  const encoder = new TextEncoder();
+  let seq = 0;
+  let stop: (() => void) | null = null;
+  let keepAlive: NodeJS.Timeout | undefined;
+  let hint: NodeJS.Timeout | undefined;
+  let reading = false;
+  let again = false;
+  let ready: Promise<void> | null = null;
+
+  const drop = (subscriber: Subscriber) => {
+    subscribers.delete(subscriber);
+    if (subscribers.size > 0) return;
+    stop?.();
+    stop = null;
+    ready = null;
+    clearInterval(keepAlive);
+    clearTimeout(hint);
+    hint = undefined;
+  };
+
+  const send = (text: string, to: (subscriber: Subscriber) => boolean = () => true) => {
+    const bytes = encoder.encode(text);
+    for (const subscriber of [...subscribers]) {
+      if (!to(subscriber)) continue;
+      if ((subscriber.controller.desiredSize ?? 0) > -mostUnread) subscriber.controller.enqueue(bytes);
+      else {
+        subscriber.controller.close();
+        drop(subscriber);
+      }
+    }
+  };
+
+  const readChanges = async () => {
+    const tasks = new Set<string>();
+    const before = seq;
+    for (;;) {
+      const events = await ledger.changes(seq, changesAtOnce);
+      for (const { taskId } of events) if (taskId !== null) tasks.add(taskId);
+      seq = events.at(-1)?.seq ?? seq;
+      if (events.length < changesAtOnce) break;
+    }
+    if (seq > before) return send(message('change', { seq, tasks: [...tasks].slice(0, changesAtOnce) }));
+    hint ??= setTimeout(() => {
+      hint = undefined;
+      send(message('hint', {}), ({ wantsHints }) => wantsHints);
+    }, hintEveryMs).unref();
+  };
+
+  /** News that comes while the feed is read is read right after: never two readings at once. */
+  const onNews = async () => {
+    again = true;
+    if (reading) return;
+    reading = true;
+    try {
+      while (again && stop !== null) {
+        again = false;
+        await readChanges();
+      }
+    } finally {
+      reading = false;
+    }
+  };
+
+  const begin = async () => {
+    seq = await ledger.newestSeq();
+    stop = watch(() => void onNews().catch((error: unknown) => log.warn('page.live_failed', { error })));
+    keepAlive = setInterval(() => send(': alive\n\n'), keepAliveMs).unref();
+    // What was committed between the two lines above has called nobody.
+    await onNews();
+  };
+
+  return {
+    async stream(context) {
+      const wantsHints = context.req.query('hints') !== undefined;
+      ready ??= begin();
+      await ready;
+      let subscriber: Subscriber | undefined;
+      const body = new ReadableStream<Uint8Array>({
+        start(controller) {
+          subscriber = { controller, wantsHints };
+          subscribers.add(subscriber);
+          controller.enqueue(encoder.encode(`retry: 2000\n${message('hello', { seq })}`));
+        },
+        cancel() {
+          if (subscriber !== undefined) drop(subscriber);
+        },
+      });
+      return new Response(body, { headers: { 'Content-Type': 'text/event-stream', 'Cache-Control': 'no-store' } });
+    },
+    close() {
+      for (const subscriber of [...subscribers]) {
+        subscriber.controller.close();
+        drop(subscriber);
+      }
+    },
+  };
+}
+
+const message = (event: string, data: unknown): string => `event: ${event}\ndata: ${JSON.stringify(data)}\n\n`;
