@@ -11,6 +11,7 @@ import subprocess
 import sys
 
 MOST_FILES = 20_000
+DEPLOY_SECONDS = 20 * 60
 # What only a run may hold, and a build has no use for.
 NOT_FOR_BUILDS = ('MCP_URL', 'DOE_RUN_KEY', 'DOE_RESULT_FILE')
 
@@ -59,7 +60,7 @@ def deploy(home: str, work: str, payload: dict) -> None:
     request = {'site': payload['site'], 'dir': os.path.relpath(packed, home), 'draft': payload.get('draft', False)}
     if payload.get('message'):
         request['message'] = payload['message']
-    answer = doe.integration('netlify', 'deploy', request)
+    answer = doe.integration('netlify', 'deploy', request, timeout=DEPLOY_SECONDS)
     doe.progress(100, 'deployed')
     print(f'deployed to {answer["url"]}')
     doe.result({**answer, 'files': files, 'bytes': size})

@@ -32,11 +32,11 @@ def main() -> None:
     done = 0
     for batch in batches(records):
         try:
-            answer = upsert(payload['table'], keys, batch)
+            answer = upsert(payload, batch)
         except doe.IntegrationError as reason:
             sys.exit(f'sync_leads_airtable: {done} of {len(records)} rows were taken, then it stopped: {reason}')
         for name in counts:
-            counts[name] += count(answer.get(name, 0))
+            counts[name] += answer[name]
         done += len(batch)
         doe.progress(100 * done / len(records), f'{done} of {len(records)} rows')
     doe.result({'table': payload['table'], 'rows': len(records), **counts})
@@ -95,14 +95,14 @@ def batches(records: list):
     yield batch
 
 
-def upsert(table: str, keys: list, records: list) -> dict:
-    wrapped = [{'fields': record} for record in records]
-    return doe.integration('airtable', 'upsert', {'table': table, 'records': wrapped, 'fields_to_merge_on': keys})
-
-
-def count(value: object) -> int:
-    """A number of records, given as such or as the list of them."""
-    return len(value) if isinstance(value, list) else int(value)
+def upsert(payload: dict, records: list) -> dict:
+    return doe.integration('airtable', 'upsert', {
+        'table': payload['table'],
+        'records': [{'fields': record} for record in records],
+        'fields_to_merge_on': payload['fields_to_merge_on'],
+        # A CSV file has texts alone; the table has numbers, dates and choices too.
+        'typecast': payload.get('typecast', True),
+    })
 
 
 if __name__ == '__main__':

@@ -11,6 +11,7 @@ import { DispatcherError } from './errors.js';
 import { assertKeysFit } from './exposure.js';
 import { underPageName } from './http-bridge/host-origin.js';
 import type { Listener } from './http-bridge/listen.js';
+import type { Integration } from './integrations/index.js';
 import { knownIntegrations } from './integrations/known.js';
 import { createIntegrations } from './integrations/registry.js';
 import type { Log } from './log.js';
@@ -30,6 +31,8 @@ export interface AppOptions {
   clock?: Clock;
   /** `doe serve --no-worker`. */
   noWorker?: boolean;
+  /** In place of the known ones, such as those of a service elsewhere. */
+  integrations?: readonly Integration[];
 }
 
 export interface App {
@@ -56,6 +59,7 @@ export async function createApp({
   log,
   clock = systemClock,
   noWorker = false,
+  integrations: services,
 }: AppOptions): Promise<App> {
   const secret = requireSecret(config);
   const store = await openStore({ home: config.home, databaseUrl: config.databaseUrl, clock, log });
@@ -74,7 +78,7 @@ export async function createApp({
     const redact = createRedactor(secretValues(config));
     const directives = createDirectives({ home: config.home, log });
     closers.push(() => directives.close());
-    const integrations = createIntegrations(knownIntegrations(config));
+    const integrations = createIntegrations(services ?? knownIntegrations(config));
     const automations = createAutomations({ config, store, integrations, log, redact });
     closers.push(() => automations.close());
     const annealer = createAnnealer({ home: config.home, store, redact, log });

@@ -168,6 +168,7 @@ describe('sync_leads_airtable.py', () => {
         input: {
           table: 'Leads',
           fields_to_merge_on: ['Email'],
+          typecast: true,
           records: [
             { fields: { Email: 'a@x.example', Name: 'Ada, Countess' } },
             { fields: { Email: 'b@x.example', Name: 'Béla', Note: 'two\nlines' } },
@@ -232,10 +233,22 @@ describe('trigger_workflow.mjs', () => {
     expect(result).toEqual(started);
   });
 
-  test('calls by POST without data where nothing is said, and takes an answer without content', async () => {
-    const { result, calls } = await play('trigger_workflow.mjs', {}, {}, () => ({ body: { ok: true } }));
+  test('calls by POST without data where nothing is said', async () => {
+    const answer = { status: 200, body: null };
+    const { result, calls } = await play('trigger_workflow.mjs', {}, {}, () => ({
+      body: { ok: true, result: answer },
+    }));
     expect(calls[0]?.input).toEqual({ data: {}, method: 'POST' });
-    expect(result).toBeNull();
+    expect(result).toEqual(answer);
+  });
+
+  test('an answer that is too long to be read is left out, and the run is none the worse', async () => {
+    const body = 'x'.repeat(300_000);
+    const { code, result } = await play('trigger_workflow.mjs', {}, { path: 'lead/new' }, () => ({
+      body: { ok: true, result: { status: 200, body } },
+    }));
+    expect(code).toBe(0);
+    expect(result).toEqual({ status: 200, left_out: 300_024 });
   });
 
   test('a refusal fails the run with its reason', async () => {

@@ -74,6 +74,7 @@ export interface TestAppOptions {
   settings?: Record<string, string>;
   kind?: AppOptions['kind'];
   noWorker?: boolean;
+  integrations?: NonNullable<AppOptions['integrations']>;
   clock?: Clock;
   log?: Log;
   /** False leaves listening and the worker to the test. */
