@@ -112,6 +112,7 @@ export async function createApp({
       const main = kind === 'serve' ? await listenForAll(config.host, config.port) : own;
       await presence.join(kind === 'worker' ? null : main.address, workerState);
       closers.push(() => presence.leave());
+      if (config.webhook !== null) await startWebhook(config.webhook);
       if (!noWorker) await startWorker(own);
     };
 
@@ -144,6 +145,14 @@ export async function createApp({
         leadable: presence.mayLead,
       });
       await worker.start();
+    };
+
+    const startWebhook = async (settings: { url: string; secret: string }) => {
+      const { createWebhook } = await import('./integrations/webhook.js');
+      const { approveUrl } = dispatcher;
+      const webhook = createWebhook({ ...settings, store, approveUrl, clock, log });
+      closers.push(() => webhook.stop());
+      await webhook.start();
     };
 
     let stopping: Promise<void> | undefined;

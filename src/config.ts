@@ -110,7 +110,7 @@ export interface Config {
   readonly pollMs: number;
   readonly keepDays: number;
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error';
-  readonly webhook: { url: string; secret: string | null } | null;
+  readonly webhook: { url: string; secret: string } | null;
   /** Everything that the environment and .env hold: the source of scripts' `secrets` and `env`, and of integrations. */
   readonly variables: Readonly<Record<string, string>>;
 }
@@ -168,8 +168,17 @@ export function loadConfig(home: string, environment: NodeJS.ProcessEnv = proces
     pollMs: s.DOE_POLL_MS,
     keepDays: s.DOE_KEEP_DAYS,
     logLevel: s.DOE_LOG_LEVEL,
-    webhook: s.DOE_WEBHOOK_URL === undefined ? null : { url: s.DOE_WEBHOOK_URL, secret: s.DOE_WEBHOOK_SECRET ?? null },
+    webhook: webhookOf(s.DOE_WEBHOOK_URL, s.DOE_WEBHOOK_SECRET),
     variables: Object.freeze(variables),
+  });
+}
+
+/** A message that nobody can check the origin of is not sent. */
+function webhookOf(url: string | undefined, secret: string | undefined): Config['webhook'] {
+  if (url === undefined) return null;
+  if (secret !== undefined) return { url, secret };
+  throw new DispatcherError('config_invalid', 'DOE_WEBHOOK_URL is set, and DOE_WEBHOOK_SECRET is not.', {
+    hint: 'Set DOE_WEBHOOK_SECRET to 16 characters or more: messages are signed with it.',
   });
 }
 
