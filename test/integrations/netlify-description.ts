@@ -21,7 +21,8 @@ interface Description {
   paths: Record<string, Record<string, Operation> & { parameters?: Parameter[] }>;
 }
 
-const description = createRequire(import.meta.url)('@netlify/open-api') as Description;
+const require = createRequire(import.meta.url);
+const description = require('@netlify/open-api') as Description;
 const ajv = new Ajv({ strict: false, validateFormats: false });
 
 const pattern = (template: string): RegExp =>
