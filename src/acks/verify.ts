@@ -52,6 +52,9 @@ interface Remembered {
   signedBy: VerifyingKey['generation'];
 }
 
+/** Ours are far shorter; hashing a stranger's megabytes would be work for nothing. */
+const longestToken = 8192;
+
 /** Signatures found good are remembered by token hash; times are judged at every reading. */
 const remembered = 1000;
 
@@ -59,6 +62,7 @@ export function createTokenReader(keys: VerifyingKey[], issuer: string): Acks['r
   const seen = new Map<string, Remembered>();
   return async (token, now) => {
     if (token === undefined || token === '') throw refusal('token_missing');
+    if (token.length > longestToken) throw refusal('token_malformed');
     const hash = createHash('sha256').update(token).digest('hex');
     const known = seen.get(hash) ?? (await verifySignature(keys, issuer, token));
     assertInTime(known.payload, now);

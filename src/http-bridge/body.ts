@@ -55,20 +55,30 @@ export async function readText(request: Request): Promise<string> {
 }
 
 /**
+ * The same request with its body read whole, so that whoever handles it meets no more than we take.
+ * @throws DispatcherError `too_large`, `invalid_input`
+ */
+export async function bounded(request: Request): Promise<Request> {
+  if (request.body === null) return request;
+  const { method, headers, signal } = request;
+  return new Request(request.url, { method, headers, signal, body: await readText(request) });
+}
+
+/**
  * The query as input fields: numbers where the operation's schema wants numbers. A parameter given twice is refused.
  * @throws DispatcherError `invalid_input`
  */
 export function readQuery(context: Context, shape: z.ZodRawShape): JsonObject {
-  const fields: JsonObject = {};
-  for (const [name, values] of Object.entries(context.req.queries())) {
-    const [value] = values;
-    if (values.length > 1 || value === undefined)
+  const { searchParams } = new URL(context.req.url);
+  const entries = [...searchParams].map(([name, value]) => {
+    if (searchParams.getAll(name).length > 1)
       throw new DispatcherError('invalid_input', `The query names ${name} more than once.`, {
         hint: 'Give each parameter once.',
       });
-    fields[name] = wantsNumber(shape[name]) && /^-?\d+(\.\d+)?$/.test(value) ? Number(value) : value;
-  }
-  return fields;
+    return [name, wantsNumber(shape[name]) && /^-?\d+(\.\d+)?$/.test(value) ? Number(value) : value] as const;
+  });
+  // From entries, so that `__proto__` is a field like any other, and refused as an unknown one.
+  return Object.fromEntries(entries);
 }
 
 function wantsNumber(schema: unknown): boolean {

@@ -11,7 +11,7 @@ import type { Dispatcher } from '../tools/dispatcher.js';
 import { acknowledge, createTask, validateAck } from '../tools/index.js';
 import { type AnyOperation, type CallContext, invoke } from '../tools/operation.js';
 import { bearer, createKeyRing, type KeyRing } from './auth.js';
-import { readBody, readQuery } from './body.js';
+import { bounded, readBody, readQuery } from './body.js';
 import { errorResponse } from './errors.js';
 import { allowedOrigins, assertHostAndOrigin } from './host-origin.js';
 import { streamLogs } from './logs-stream.js';
@@ -79,7 +79,7 @@ export function createHttpApp({ dispatcher, scope, ownAddresses, worker, mcp }: 
 
   app.get('/mcp/validate-ack', async (context) => {
     const { ack_token: fromQuery, ...query } = readQuery(context, validateAck.input.shape);
-    const ack_token = fromQuery ?? bearer(context.req.raw.headers) ?? '';
+    const ack_token = fromQuery || (bearer(context.req.raw.headers) ?? '');
     try {
       return context.json({
         ok: true,
@@ -99,7 +99,10 @@ export function createHttpApp({ dispatcher, scope, ownAddresses, worker, mcp }: 
   const closePage = scope === 'all' ? addPage(app, dispatcher, keys) : async () => {};
   if (scope === 'all' && mcp !== null) {
     const modelBehind = (context: Context): Caller => ({ ...keys.callerOf(context.req.raw.headers), channel: 'mcp' });
-    app.all('/mcp', (context) => mcp.fetch(context.req.raw, modelBehind(context)));
+    app.all('/mcp', async (context) => {
+      const caller = modelBehind(context);
+      return mcp.fetch(await bounded(context.req.raw), caller);
+    });
     for (const path of ['/sse', '/messages']) {
       app.all(path, async (context) => {
         await mcp.sse(context.env.incoming, context.env.outgoing, modelBehind(context));
@@ -151,8 +154,7 @@ function addOperations(app: Hono<Env>, dispatcher: Dispatcher, keys: KeyRing): v
     app.on(route.method.toUpperCase(), route.path, async (context) => {
       const call = callOf(context, keys.callerOf(context.req.raw.headers));
       const input = await inputOf(context, route);
-      if (wantsStream(context, route))
-        return streamLogs(context, dispatcher, String(input.task_id), Number(input.after ?? 0));
+      if (wantsStream(context, route)) return streamLogs(context, dispatcher, input);
       const answer = await invoke(dispatcher, route.operation, input, call);
       return context.json({ ok: true, ...answer }, statusOf(route.operation, answer));
     });
@@ -182,8 +184,11 @@ async function inputOf(context: Context, { method, operation, params = {} }: Rou
   return { ...given, ...Object.fromEntries(fromPath) };
 }
 
+/** Not for HEAD, whose body nobody reads: a stream would then wait for ever. */
 const wantsStream = (context: Context, { path }: Route): boolean =>
-  path === '/tasks/:id/logs' && (context.req.header('accept') ?? '').includes('text/event-stream');
+  path === '/tasks/:id/logs' &&
+  context.req.method === 'GET' &&
+  (context.req.header('accept') ?? '').includes('text/event-stream');
 
 const statusOf = (operation: AnyOperation, answer: { created?: boolean }): 200 | 201 =>
   operation.name === createTask.name && answer.created === true ? 201 : 200;
@@ -193,7 +198,9 @@ function refuseOtherMethods(app: Hono<Env>): void {
   const methods = new Map<string, Set<string>>();
   for (const { method, path } of app.routes) {
     if (method === 'ALL') continue;
-    methods.set(path, (methods.get(path) ?? new Set()).add(method));
+    const known = methods.get(path) ?? new Set();
+    methods.set(path, known.add(method));
+    if (method === 'GET') known.add('HEAD');
   }
   for (const [path, known] of methods) {
     app.all(path, (context) => {

@@ -1,37 +1,42 @@
 // A task's log as server-sent events (WHATWG HTML, "Server-sent events"): `log`, `progress`, `status`, `end`.
 import type { Context } from 'hono';
 import { type SSEStreamingApi, streamSSE } from 'hono/streaming';
+import type { JsonObject } from '../tasks/outcome.js';
 import { settledStatuses } from '../tasks/states.js';
 import { logLineView, taskView } from '../tasks/task.js';
 import type { Dispatcher } from '../tools/dispatcher.js';
+import { taskLogs } from '../tools/index.js';
+import { parseInput } from '../tools/operation.js';
 import { openBundle, requireTask } from '../tools/views.js';
 
 const pageLines = 500;
 const keepAliveMs = 15_000;
 
+/** A stream has no pages. */
+const streamed = { name: taskLogs.name, input: taskLogs.input.omit({ limit: true }) };
+
+interface Range {
+  taskId: string;
+  after: number;
+  runId: string | undefined;
+}
+
 /** Begins after the log id `after` (or `Last-Event-ID`), follows until the task is settled, then says `end`. */
-export async function streamLogs(
-  context: Context,
-  dispatcher: Dispatcher,
-  taskId: string,
-  after: number,
-): Promise<Response> {
+export async function streamLogs(context: Context, dispatcher: Dispatcher, input: JsonObject): Promise<Response> {
+  const { task_id: taskId, after = 0, run_id: runId } = parseInput(streamed, input);
   await requireTask(dispatcher, taskId);
-  const resumed = Number(context.req.header('last-event-id') ?? Number.NaN);
+  const resumed = context.req.header('last-event-id') ?? '';
   return streamSSE(
     context,
-    (stream) => follow(stream, dispatcher, { taskId, after: Number.isInteger(resumed) ? resumed : after }),
+    (stream) =>
+      follow(stream, dispatcher, { taskId, after: /^\d{1,15}$/.test(resumed) ? Number(resumed) : after, runId }),
     async (error) => {
       dispatcher.log.warn('http.stream_failed', { task_id: taskId, error });
     },
   );
 }
 
-async function follow(
-  stream: SSEStreamingApi,
-  dispatcher: Dispatcher,
-  { taskId, after }: { taskId: string; after: number },
-): Promise<void> {
+async function follow(stream: SSEStreamingApi, dispatcher: Dispatcher, { taskId, after, runId }: Range): Promise<void> {
   let announce = () => {};
   const nextNews = () => new Promise<void>((resolve) => (announce = resolve));
   let news = nextNews();
@@ -42,7 +47,7 @@ async function follow(
   try {
     while (!stream.aborted && !stream.closed) {
       const task = await requireTask(dispatcher, taskId);
-      after = await sendLines(stream, dispatcher, taskId, after);
+      after = await sendLines(stream, dispatcher, { taskId, after, runId });
       const status = JSON.stringify({ status: task.status, status_reason: task.statusReason, attempts: task.attempts });
       const progress = JSON.stringify({ progress: task.progress, progress_text: task.progressText });
       if (status !== shown.status) await stream.writeSSE({ event: 'status', data: status });
@@ -66,11 +71,10 @@ async function follow(
 async function sendLines(
   stream: SSEStreamingApi,
   { store }: Dispatcher,
-  taskId: string,
-  after: number,
+  { taskId, after, runId }: Range,
 ): Promise<number> {
   for (;;) {
-    const lines = await store.logs.read(taskId, { after, limit: pageLines });
+    const lines = await store.logs.read(taskId, { after, limit: pageLines, runId });
     for (const line of lines)
       await stream.writeSSE({ event: 'log', id: String(line.id), data: JSON.stringify(logLineView(line)) });
     after = lines.at(-1)?.id ?? after;

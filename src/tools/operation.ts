@@ -1,5 +1,6 @@
 // The shape of one operation. MCP, HTTP, the command line and the page call the same ones through `invoke`.
 import type { z } from 'zod';
+import { maxDepth } from '../directives/json.js';
 import { DispatcherError } from '../errors.js';
 import type { JsonObject } from '../tasks/outcome.js';
 import type { Caller } from '../tasks/task.js';
@@ -59,10 +60,42 @@ export async function invoke<Input extends z.ZodObject, Output extends z.ZodObje
   input: unknown,
   call: CallContext,
 ): Promise<z.input<Output>> {
-  const parsed = operation.input.strict().safeParse(input);
-  if (!parsed.success) throw invalidInput(operation.name, parsed.error, Object.keys(operation.input.shape));
-  return operation.run(dispatcher, parsed.data as z.output<Input>, call);
+  return operation.run(dispatcher, parseInput(operation, input), call);
 }
+
+/** @throws DispatcherError `invalid_input` that names every wrong field */
+export function parseInput<Input extends z.ZodObject>(
+  { name, input: schema }: { name: string; input: Input },
+  input: unknown,
+): z.output<Input> {
+  assertStorable(name, input);
+  const parsed = schema.strict().safeParse(input);
+  if (!parsed.success) throw invalidInput(name, parsed.error, Object.keys(schema.shape));
+  return parsed.data as z.output<Input>;
+}
+
+/** What could not be stored and read back as it was, or would overflow the stack of whoever walks it, is refused at the door. */
+function assertStorable(name: string, input: unknown): void {
+  const refuse = (path: string[], why: string, hint: string) =>
+    new DispatcherError('invalid_input', `${name} cannot take this input: ${path.join('.').slice(0, 200)} ${why}.`, {
+      hint,
+    });
+  const walk = (value: unknown, path: string[]): void => {
+    if (path.length > maxDepth)
+      throw refuse(path.slice(0, 3), 'is nested too deeply', `Nest at most ${maxDepth} levels.`);
+    if (typeof value === 'string' && loneSurrogate.test(value))
+      throw refuse(path, 'is not well-formed Unicode (a lone surrogate)', 'Send valid Unicode text.');
+    if (value === null || typeof value !== 'object') return;
+    for (const [key, inner] of Object.entries(value)) {
+      if (loneSurrogate.test(key))
+        throw refuse(path, 'has a name that is not well-formed Unicode', 'Send valid Unicode text.');
+      walk(inner, [...path, key]);
+    }
+  };
+  walk(input, []);
+}
+
+const loneSurrogate = /\p{Surrogate}/u;
 
 function invalidInput(name: string, error: z.ZodError, fields: string[]): DispatcherError {
   const faults = error.issues.map((issue) => {

@@ -12,7 +12,7 @@ import { checkPins } from './pinning.js';
 import { byOf, requireTask } from './views.js';
 
 const input = z.object({
-  ack_token: z.string().max(8192).optional().describe('An ack or run token'),
+  ack_token: z.string().optional().describe('An ack or run token'),
   task_id: taskIdSchema.optional().describe('The task to check, or to compare the token with'),
   run_id: z.string().max(64).optional().describe('The run to compare a run token with'),
 });
