@@ -1,0 +1,128 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { expect, onTestFinished, test } from 'vitest';
+import { cancelTask, validateAck } from '../../src/tools/index.js';
+import { processesOfRun } from '../../src/worker/process-group.js';
+import { refusalOf } from '../helpers/errors.js';
+import { createTestApp, type TestApp, testSecret } from '../helpers/test-app.js';
+import { approve, createJob, jobHome, logOf, untilLogged } from '../helpers/worker-home.js';
+
+const build = dirname(dirname(process.env.DOE_TEST_CLI ?? ''));
+const settings = { DOE_LEASE_MS: '500', DOE_POLL_MS: '50' };
+
+/** A real worker process on the home of `app`. */
+async function startWorker(app: TestApp): Promise<ChildProcess> {
+  const script = join(dirname(fileURLToPath(import.meta.url)), 'dying-worker.mjs');
+  const child = spawn(process.execPath, [script, build, app.home], {
+    env: {
+      PATH: process.env.PATH,
+      MCP_SECRET: testSecret,
+      MCP_API_KEY: 'operator-key-for-tests-0123456789abcdef',
+      ...settings,
+    },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  onTestFinished(() => void child.kill('SIGKILL'));
+  await once(child.stdout ?? child, 'data');
+  return child;
+}
+
+const held =
+  'echo "$2" > token; sleep 1000 & echo "pid $!"; echo "pid $$"; echo ready; while [ ! -e go ]; do sleep 0.02; done';
+
+/** A home without a worker of its own, and a task that runs in another process. */
+async function runningElsewhere(frontMatter = '') {
+  const app = await createTestApp({ files: jobHome(held, frontMatter), settings, noWorker: true });
+  const worker = await startWorker(app);
+  const { task_id } = await createJob(app);
+  await approve(app, task_id);
+  await untilLogged(app, task_id, /^ready$/);
+  const runId = (await app.dispatcher.store.tasks.get(task_id))?.runId ?? '';
+  return { app, worker, task_id, runId };
+}
+
+const rescuer = (app: TestApp) => createTestApp({ home: app.home, files: {}, settings, kind: 'worker' });
+
+test('a killed worker’s run is found, its orphans are ended, and without leave it is not repeated', async () => {
+  const { app, worker, task_id, runId } = await runningElsewhere();
+  worker.kill('SIGKILL');
+  expect(processesOfRun(runId).length).toBeGreaterThan(1);
+  await rescuer(app);
+  const task = await app.until(task_id, 'needs_anneal', 'queued', 'failed');
+  expect(task).toMatchObject({ status: 'needs_anneal', outcome: 'interrupted', attempts: 1, runId: null });
+  expect(processesOfRun(runId)).toEqual([]);
+  const token = readFileSync(join(app.home, 'token'), 'utf8').trim();
+  expect((await refusalOf(() => app.call(validateAck, { ack_token: token }))).code).toBe('token_spent');
+  expect((await app.dispatcher.store.tasks.runs(task_id)).map(({ outcome }) => outcome)).toEqual(['interrupted']);
+});
+
+test('with on_interrupt the run is repeated under the same ack, and ends once', async () => {
+  const { app, worker, task_id } = await runningElsewhere('retry: { count: 1, backoff_ms: 0, on_interrupt: true }');
+  worker.kill('SIGKILL');
+  app.write({ go: '' });
+  await rescuer(app);
+  const task = await app.until(task_id, 'succeeded', 'needs_anneal');
+  expect(task).toMatchObject({ status: 'succeeded', attempts: 2 });
+  expect((await app.dispatcher.store.tasks.runs(task_id)).map(({ outcome }) => outcome)).toEqual([
+    'interrupted',
+    'succeeded',
+  ]);
+  expect(await app.dispatcher.store.people.acks(task_id)).toHaveLength(1);
+});
+
+test('a killed worker’s run that was to be cancelled is cancelled', async () => {
+  const { app, worker, task_id } = await runningElsewhere('retry: { count: 1, backoff_ms: 0, on_interrupt: true }');
+  worker.kill('SIGKILL');
+  await app.call(cancelTask, { task_id });
+  await rescuer(app);
+  expect(await app.until(task_id, 'cancelled', 'succeeded', 'needs_anneal')).toMatchObject({
+    status: 'cancelled',
+    outcome: 'cancelled',
+  });
+});
+
+test('a worker that slept past its lease finds its task in other hands: it ends its script and settles nothing', async () => {
+  const { app, worker, task_id, runId } = await runningElsewhere(
+    'retry: { count: 1, backoff_ms: 0, on_interrupt: true }',
+  );
+  worker.kill('SIGSTOP');
+  const second = await rescuer(app);
+  while ((await app.dispatcher.store.tasks.runs(task_id)).length < 2)
+    await new Promise((resolve) => setImmediate(resolve));
+  expect(processesOfRun(runId)).toEqual([]);
+  worker.kill('SIGCONT');
+  app.write({ go: '' });
+  const task = await app.until(task_id, 'succeeded', 'needs_anneal');
+  expect(task).toMatchObject({ status: 'succeeded', attempts: 2 });
+  const runs = await app.dispatcher.store.tasks.runs(task_id);
+  expect(runs.map(({ outcome }) => outcome)).toEqual(['interrupted', 'succeeded']);
+  expect((await logOf(app, task_id)).filter((line) => line.startsWith('system succeeded'))).toHaveLength(1);
+  await second.stop();
+});
+
+test('a lease taken by another worker makes the holder kill its script at once', async () => {
+  const app = await createTestApp({ files: jobHome(`trap '' TERM; ${held}`), settings });
+  const { task_id } = await createJob(app);
+  await approve(app, task_id);
+  await untilLogged(app, task_id, /^ready$/);
+  const [lease] = await app.dispatcher.store.tasks.leases();
+  if (lease === undefined) throw new Error('Nothing is leased.');
+  const rival = { processId: 'rival', leaseMs: 60_000 };
+  for (let { beat } = lease; !(await app.dispatcher.store.tasks.seize(lease.runId, beat, rival)); )
+    beat = (await app.dispatcher.store.tasks.leases())[0]?.beat ?? 0;
+  while (processesOfRun(lease.runId).length > 0) await new Promise((resolve) => setImmediate(resolve));
+  expect(await app.dispatcher.store.tasks.get(task_id)).toMatchObject({ status: 'running', runId: lease.runId });
+  expect((await app.dispatcher.store.tasks.run(lease.runId))?.finishedAt).toBeNull();
+});
+
+test('a process that died is forgotten, and its row goes', async () => {
+  const { app, worker } = await runningElsewhere();
+  const count = async () => (await app.dispatcher.store.ledger.processes()).length;
+  expect(await count()).toBe(2);
+  worker.kill('SIGKILL');
+  await rescuer(app);
+  while ((await count()) > 2) await new Promise((resolve) => setImmediate(resolve));
+});
