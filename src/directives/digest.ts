@@ -1,8 +1,9 @@
 // Hashes of files and trees, bounded in number and size. Links are looked at, never followed out of the tree.
 import { createHash } from 'node:crypto';
-import { createReadStream, type Dirent } from 'node:fs';
-import { readdir, realpath, stat } from 'node:fs/promises';
+import { createReadStream, type Dirent, readdirSync, readFileSync, statSync } from 'node:fs';
+import { realpath, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
+import { setImmediate as breathe } from 'node:timers/promises';
 import picomatch from 'picomatch';
 import { sha256Hex } from '../acks/binding.js';
 import type { DispatcherError } from '../errors.js';
@@ -11,7 +12,11 @@ import { canonicalJson } from './json.js';
 
 export const coverLimits = { files: 2000, bytes: 64 * 1024 * 1024 };
 
+/** Small files are read in one go: a way through the thread pool costs more than the reading. */
+const smallBytes = 128 * 1024;
+
 export async function fileSha256(path: string): Promise<string> {
+  if (statSync(path).size <= smallBytes) return sha256Hex(readFileSync(path));
   const hash = createHash('sha256');
   for await (const chunk of createReadStream(path)) hash.update(chunk as Buffer);
   return hash.digest('hex');
@@ -46,15 +51,16 @@ async function digestsOnce(folder: string, options: TreeOptions): Promise<Record
   const { limits = coverLimits, refuse } = options;
   const root = await realpath(folder);
   const found: Found = { files: [], links: {} };
-  await walk(root, '', options, found);
-  const sizes = await Promise.all(found.files.map(async (name) => (await stat(join(root, name))).size));
-  const bytes = sizes.reduce((sum, size) => sum + size, 0);
+  await walk(root, '', { ...options, matches: picomatch(options.patterns, { dot: options.hidden ?? false }) }, found);
+  const bytes = found.files.reduce((sum, name) => sum + statSync(join(root, name)).size, 0);
   if (bytes > limits.bytes)
     throw refuse(
       `${basename(root)}/ has ${Math.ceil(bytes / 1024 / 1024)} MiB to cover, more than ${limits.bytes / 1024 / 1024} MiB`,
     );
   const digests = { ...found.links };
-  for (const name of found.files.sort()) {
+  for (const [index, name] of found.files.sort().entries()) {
+    // Others have their turn between a hundred files.
+    if (index % 100 === 99) await breathe();
     digests[name] = await fileSha256(join(root, name)).catch((error: NodeJS.ErrnoException) => {
       if (error.code === 'ENOENT') throw error;
       throw refuse(`${name} cannot be read (${error.code})`);
@@ -69,15 +75,12 @@ interface Found {
   links: Record<string, string>;
 }
 
-async function walk(root: string, below: string, options: TreeOptions, found: Found): Promise<void> {
-  const { patterns, skip = [], limits = coverLimits, refuse } = options;
+type Walk = TreeOptions & { matches: (name: string) => boolean };
+
+async function walk(root: string, below: string, options: Walk, found: Found): Promise<void> {
+  const { patterns, skip = [], limits = coverLimits, refuse, matches } = options;
   const hidden = options.hidden ?? patterns.some((pattern) => /(^|\/)\./.test(pattern));
-  const matches = picomatch(patterns, { dot: options.hidden ?? false });
-  const entries = await readdir(join(root, below), { withFileTypes: true }).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') throw error;
-    throw refuse(`${below} cannot be read (${error.code})`);
-  });
-  for (const entry of entries) {
+  for (const entry of entriesOf(join(root, below), refuse)) {
     const name = below === '' ? entry.name : `${below}/${entry.name}`;
     if (skip.includes(entry.name) || (!hidden && entry.name.startsWith('.'))) continue;
     if (entry.isDirectory()) {
@@ -89,6 +92,16 @@ async function walk(root: string, below: string, options: TreeOptions, found: Fo
     await note(root, name, { entry, options, found });
     if (found.files.length > limits.files)
       throw refuse(`${basename(root)}/ has more than ${limits.files} files to cover`);
+  }
+}
+
+function entriesOf(folder: string, refuse: TreeOptions['refuse']): Dirent[] {
+  try {
+    return readdirSync(folder, { withFileTypes: true });
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT') throw error;
+    throw refuse(`${basename(folder)}/ cannot be read (${code})`);
   }
 }
 

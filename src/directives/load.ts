@@ -1,5 +1,5 @@
 // Reads directives/ at the moment of use. What a file says is remembered by its content alone.
-import { readdir, readFile, stat } from 'node:fs/promises';
+import { type Dirent, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { closest, distance } from 'fastest-levenshtein';
 import { computeBinding } from '../acks/binding.js';
@@ -17,10 +17,8 @@ export function createDirectives({ home, log }: { home: string; log: Log }): Dir
   const disk = createDiskWatch(home, log);
 
   const list = async (): Promise<Directive[]> => {
-    const names = (await readdir(folder).catch(emptyWhereMissing))
-      .filter((name) => name.endsWith('.md') && !/^[._]/.test(name))
-      .sort();
-    const read = await Promise.all(names.map((name) => readDirective(folder, name)));
+    const files = entriesOf(folder).filter(({ name }) => name.endsWith('.md') && !/^[._]/.test(name));
+    const read = await Promise.all(files.map((file) => readDirective(folder, file)));
     return refuseDoubles(read.filter((directive) => directive !== null)).sort((one, other) =>
       one.id.localeCompare(other.id, 'en'),
     );
@@ -76,43 +74,38 @@ export function createDirectives({ home, log }: { home: string; log: Log }): Dir
   };
 }
 
-function emptyWhereMissing(error: NodeJS.ErrnoException): string[] {
-  if (error.code === 'ENOENT') return [];
-  throw error;
+function entriesOf(folder: string): Dirent[] {
+  try {
+    return readdirSync(folder, { withFileTypes: true }).sort((one, other) => (one.name < other.name ? -1 : 1));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    throw error;
+  }
 }
 
-async function readDirective(folder: string, name: string): Promise<Directive | null> {
-  const id = name.slice(0, -'.md'.length);
-  const file = `directives/${name}`;
-  const found = await containedPath(folder, name);
+async function readDirective(folder: string, entry: Dirent): Promise<Directive | null> {
+  const id = entry.name.slice(0, -'.md'.length);
+  const file = `directives/${entry.name}`;
+  const broken = (error: string): Directive => ({
+    kind: 'broken',
+    id,
+    file,
+    title: id,
+    content: '',
+    sha256: '',
+    modifiedAt: 0,
+    error,
+  });
+  const found = entry.isSymbolicLink() ? await containedPath(folder, entry.name) : { path: join(folder, entry.name) };
   if (found === 'missing') return null;
-  if (found === 'outside')
-    return {
-      kind: 'broken',
-      id,
-      file,
-      title: id,
-      content: '',
-      sha256: '',
-      modifiedAt: 0,
-      error: 'The file is a link that leads out of directives/.',
-    };
+  if (found === 'outside') return broken('The file is a link that leads out of directives/.');
   try {
-    const facts = await stat(found.path);
+    const facts = statSync(found.path);
     if (!facts.isFile()) return null;
-    return parseRevision({ id, file, bytes: await readFile(found.path), modifiedAt: Math.round(facts.mtimeMs) });
+    return parseRevision({ id, file, bytes: readFileSync(found.path), modifiedAt: Math.round(facts.mtimeMs) });
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
-    return {
-      kind: 'broken',
-      id,
-      file,
-      title: id,
-      content: '',
-      sha256: '',
-      modifiedAt: 0,
-      error: `The file cannot be read: ${(error as Error).message}`,
-    };
+    return broken(`The file cannot be read: ${(error as Error).message}`);
   }
 }
 

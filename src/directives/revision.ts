@@ -15,9 +15,22 @@ export interface RawFile {
   modifiedAt: number;
 }
 
+/** What was parsed last of each file; its content alone decides whether it still counts. */
+const parsed = new Map<string, Directive>();
+const remembered = 1000;
+
 /** Never throws: what cannot be used is a broken directive that says why. */
-export function parseRevision({ id, file, bytes, modifiedAt }: RawFile): Directive {
-  const sha256 = sha256Hex(bytes);
+export function parseRevision(raw: RawFile): Directive {
+  const sha256 = sha256Hex(raw.bytes);
+  const known = parsed.get(raw.file);
+  if (known?.sha256 === sha256) return { ...known, modifiedAt: raw.modifiedAt };
+  const directive = parse(raw, sha256);
+  if (parsed.size >= remembered) parsed.clear();
+  parsed.set(raw.file, directive);
+  return directive;
+}
+
+function parse({ id, file, bytes, modifiedAt }: RawFile, sha256: string): Directive {
   const content = bytes
     .subarray(0, maxBytes)
     .toString('utf8')
@@ -29,14 +42,14 @@ export function parseRevision({ id, file, bytes, modifiedAt }: RawFile): Directi
     return { ...common, kind: 'reference', title: firstHeading(content) ?? id, body: content };
   const [yaml, body] = split(content);
   if (yaml === null) return { ...common, kind: 'broken', error: 'The front matter has no closing `---` line.' };
-  const parsed = parseFrontMatter(yaml, { id, firstHeading: firstHeading(body) });
-  if (!parsed.ok) return { ...common, kind: 'broken', error: parsed.error };
+  const read = parseFrontMatter(yaml, { id, firstHeading: firstHeading(body) });
+  if (!read.ok) return { ...common, kind: 'broken', error: read.error };
   return {
     ...common,
     kind: 'task',
-    id: parsed.frontMatter.id,
-    title: parsed.frontMatter.title,
-    frontMatter: parsed.frontMatter,
+    id: read.frontMatter.id,
+    title: read.frontMatter.title,
+    frontMatter: read.frontMatter,
     body,
   };
 }

@@ -1,5 +1,5 @@
 // A directive's script, and the digest over all that it can load: what an ack covers besides directive and payload.
-import { readFile } from 'node:fs/promises';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DispatcherError } from '../errors.js';
 import { containedPath } from './contain.js';
@@ -53,7 +53,7 @@ async function namedScript(execution: string, directive: string, name: string): 
       `The script ${name} of the directive ${directive} is not in execution/.`,
       { hint: `Write execution/${name}, or correct \`script\`.` },
     );
-  return { name, path: found.path, text: await readText(found.path, name) };
+  return { name, path: found.path, text: readText(found.path, name) };
 }
 
 async function defaultScript(execution: string, directive: string, taskType: string): Promise<Script> {
@@ -61,7 +61,7 @@ async function defaultScript(execution: string, directive: string, taskType: str
   for (const ending of defaultEndings) {
     const found = await containedPath(execution, stem + ending).catch(missingFolder);
     if (typeof found === 'object')
-      return { name: stem + ending, path: found.path, text: await readText(found.path, stem + ending) };
+      return { name: stem + ending, path: found.path, text: readText(found.path, stem + ending) };
   }
   throw new DispatcherError(
     'script_missing',
@@ -72,9 +72,9 @@ async function defaultScript(execution: string, directive: string, taskType: str
   );
 }
 
-async function readText(path: string, name: string): Promise<string> {
+function readText(path: string, name: string): string {
   try {
-    return await readFile(path, 'utf8');
+    return readFileSync(path, 'utf8');
   } catch (cause) {
     throw new DispatcherError('script_missing', `The script ${name} cannot be read: ${(cause as Error).message}.`, {
       hint: 'It must be a readable file.',
