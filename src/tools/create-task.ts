@@ -109,9 +109,19 @@ function assertSameRequest(task: Task, wanted: NewTask): void {
 }
 
 /** What to call now, for a model or a person. */
-export function nextStep(task: Pick<Task, 'id' | 'status'>): string {
-  if (task.status === 'awaiting_ack') return `Read the directive, then call acknowledge with task_id ${task.id}.`;
-  if (task.status === 'needs_anneal')
-    return `Read the bundle, mend what failed, then call anneal_complete with task_id ${task.id}.`;
-  return `Call task_status with task_id ${task.id} and wait_seconds 30 to follow it.`;
+export function nextStep({ id, status }: Pick<Task, 'id' | 'status'>): string {
+  switch (status) {
+    case 'awaiting_ack':
+      return `Read the directive, then call acknowledge with task_id ${id}.`;
+    case 'queued':
+    case 'running':
+      return `Call task_status with task_id ${id} and wait_seconds 30 to follow it.`;
+    case 'needs_anneal':
+      return `Read the bundle, mend what failed, then call anneal_complete with task_id ${id}.`;
+    case 'succeeded':
+      return 'It is done. Tell its result.';
+    case 'failed':
+    case 'cancelled':
+      return `It has ended, ${status}. A person can send it round again with \`doe retry ${id}\`.`;
+  }
 }

@@ -15,6 +15,9 @@ const path = (variables: Readonly<Record<string, string>>) => ({
   HOME: variables.HOME ?? '/',
 });
 
+/** Python holds back what it prints into a pipe until it ends; logs and progress are for now. */
+const flags: Record<string, string[]> = { '.py': ['-u'] };
+
 export function createInterpreters(home: string, variables: Readonly<Record<string, string>>): Interpreters {
   let python: Promise<string> | undefined;
   const known: Record<string, () => Promise<string>> = {
@@ -34,7 +37,8 @@ export function createInterpreters(home: string, variables: Readonly<Record<stri
   return {
     async commandFor({ name, path: file, text }) {
       const interpreter = known[extname(name)];
-      if (interpreter !== undefined) return { file: await interpreter(), args: [file] };
+      if (interpreter !== undefined)
+        return { file: await interpreter(), args: [...(flags[extname(name)] ?? []), file] };
       const shebang = /^#!\s*(\S+)(?:\s+(.+?))?\s*$/.exec(text.split('\n', 1)[0] ?? '');
       if (shebang?.[1] === undefined) {
         throw new DispatcherError('interpreter_missing', `Nothing is known that runs ${name}.`, {
