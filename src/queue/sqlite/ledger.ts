@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { fromCursor, toCursor } from '../cursor.js';
 import type { LedgerStore } from '../store.js';
 import type { Context } from './context.js';
+import { prepareOnce } from './driver.js';
 import {
   type AnnealColumns,
   type EventRow,
@@ -87,11 +88,10 @@ export function createLedgerStore({ db, write, events }: Context): LedgerStore {
       ];
       const where = conditions.length === 0 ? '' : `WHERE ${conditions.join(' AND ')}`;
       const given = Object.fromEntries(Object.entries({ status, taskId, before }).filter(([, value]) => value != null));
-      const rows = db
-        .prepare<[object], AnnealColumns & { anneal_seq: number }>(
-          `${annealRows} ${where} ORDER BY a.seq DESC LIMIT @limit`,
-        )
-        .all({ ...given, limit: limit + 1 });
+      const rows = prepareOnce<[object], AnnealColumns & { anneal_seq: number }>(
+        db,
+        `${annealRows} ${where} ORDER BY a.seq DESC LIMIT @limit`,
+      ).all({ ...given, limit: limit + 1 });
       const page = rows.slice(0, limit);
       const last = page.at(-1);
       return {

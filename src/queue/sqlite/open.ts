@@ -1,7 +1,8 @@
 // Opens the file, or makes it, and brings it to this version's schema. What cannot be used is left as it was found.
 import { accessSync, chmodSync, closeSync, constants, existsSync, openSync } from 'node:fs';
 import { dirname } from 'node:path';
-import Sqlite, { type Database } from 'better-sqlite3';
+import type { Database } from 'better-sqlite3';
+import { openFile } from './driver.js';
 import { translate } from './faults.js';
 import { assertNotNewer, migrate, versionOf } from './migrate.js';
 
@@ -20,7 +21,7 @@ export function openDatabase(path: string): Database {
     accessSync(dirname(path), constants.W_OK);
     if (!existsSync(path)) closeSync(openSync(path, 'a', 0o600));
     accessSync(path, constants.W_OK);
-    db = new Sqlite(path, { timeout: openingBusyMs });
+    db = openFile(path, { timeout: openingBusyMs });
     assertNotNewer(versionOf(db));
     db.pragma('journal_mode = WAL');
     db.pragma('foreign_keys = ON');

@@ -5,6 +5,7 @@ import { bySystem } from '../../tasks/task.js';
 import { fromCursor, toCursor } from '../cursor.js';
 import type { NewAck, PinnedWork, TaskStore } from '../store.js';
 import type { Context } from './context.js';
+import { prepareOnce } from './driver.js';
 import { withoutLease, withoutProgress } from './move.js';
 import { fromPins, type TaskRow, toTask } from './rows.js';
 
@@ -179,11 +180,10 @@ export function createTaskMoves({ db, write, events, mover, failures }: Context)
       ];
       const where = conditions.length === 0 ? '' : `WHERE ${conditions.join(' AND ')}`;
       const given = Object.fromEntries(Object.entries(wanted).filter(([, value]) => value !== undefined));
-      const rows = db
-        .prepare<[object], TaskRow>(
-          `SELECT * FROM tasks ${where} ORDER BY seq ${oldestFirst ? 'ASC' : 'DESC'} LIMIT @limit`,
-        )
-        .all({ ...given, limit: limit + 1 });
+      const rows = prepareOnce<[object], TaskRow>(
+        db,
+        `SELECT * FROM tasks ${where} ORDER BY seq ${oldestFirst ? 'ASC' : 'DESC'} LIMIT @limit`,
+      ).all({ ...given, limit: limit + 1 });
       const page = rows.slice(0, limit);
       return {
         tasks: page.map(toTask),

@@ -1,10 +1,11 @@
 // What keeps the file small and copies it: removing what is past its time, and a whole copy while others write.
 import { chmodSync, closeSync, existsSync, fsyncSync, linkSync, openSync, rmSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
-import Sqlite, { type Database } from 'better-sqlite3';
+import type { Database } from 'better-sqlite3';
 import { DispatcherError } from '../../errors.js';
 import type { Store } from '../store.js';
 import type { Connection } from './connection.js';
+import { openFile, prepareOnce } from './driver.js';
 import { translate } from './faults.js';
 import type { TaskRow } from './rows.js';
 
@@ -85,7 +86,7 @@ export const createBackup =
     if (existsSync(target)) throw fileExists(target);
     try {
       closeSync(openSync(partial, 'wx', 0o600));
-      db.prepare('VACUUM INTO ?').run(partial);
+      prepareOnce(db, 'VACUUM INTO ?').run(partial);
       assertWhole(partial);
       chmodSync(partial, 0o600);
       sync(partial);
@@ -104,7 +105,7 @@ const fileExists = (file: string) =>
   });
 
 function assertWhole(file: string): void {
-  const copy = new Sqlite(file, { readonly: true });
+  const copy = openFile(file, { readonly: true });
   try {
     const verdict = copy.pragma('quick_check(1)', { simple: true });
     if (verdict !== 'ok') throw new DispatcherError('database_broken', `The copy is not intact: ${verdict}.`);
