@@ -1,6 +1,8 @@
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { createAutomations } from '../../src/automations/runner.js';
 import { DispatcherError } from '../../src/errors.js';
@@ -152,6 +154,23 @@ describe("a home's own automation", () => {
     expect(pids).toHaveLength(2);
     expect(lives(pids[0] ?? 0)).toBe(false);
     await expect.poll(() => lives(pids[1] ?? 0)).toBe(false);
+  });
+
+  it('does not outlive a server that was killed, not even in an endless loop', async () => {
+    const entry = fileURLToPath(new URL('../../src/automations/assets/child.mjs', import.meta.url));
+    const server = `
+      import { spawn } from 'node:child_process';
+      const child = spawn(process.execPath, [${JSON.stringify(entry)}], { detached: true, stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
+      const text = "export const description = 'x'; console.log(process.pid); for (;;) {}";
+      child.send({ kind: 'job', task: 'run', name: 'loop', text, params: {}, home: '/' });`;
+    const parent = spawn(process.execPath, ['--input-type=module', '-e', server], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    const [printed] = (await once(parent.stdout, 'data')) as [Buffer];
+    const pid = Number(printed.toString());
+    expect(lives(pid)).toBe(true);
+    parent.kill('SIGKILL');
+    await expect.poll(() => lives(pid), { timeout: 20_000 }).toBe(false);
   });
 
   it('is ended when its caller goes away, and when the server stops', async () => {

@@ -1,5 +1,6 @@
 // Runs one automation of the home in a process of its own. Its text comes by message, as it was hashed; its answer goes back the same way.
 import * as nodeModule from 'node:module';
+import { Worker } from 'node:worker_threads';
 
 const send = (message) => new Promise((resolve) => process.send(message, resolve));
 const waiting = new Map();
@@ -11,6 +12,7 @@ process.on('message', (message) => {
 });
 // Nobody is left to answer to.
 process.on('disconnect', () => process.exit(1));
+new Worker(new URL('./watch-parent.mjs', import.meta.url)).unref();
 
 async function answer(job) {
   try {
