@@ -12,8 +12,11 @@ export const note = (text: string): void => void process.stderr.write(`${text}\n
 /** Unseen characters are escaped, so that the output is safe on a terminal and still the same JSON. */
 export const sayJson = (value: unknown): void => say(asJson(value));
 
-const asJson = (value: unknown): string =>
-  JSON.stringify(value, null, 2).replace(unseen, (character) =>
+/** The same on one line, for a list that is read line by line. */
+export const sayJsonLine = (value: unknown): void => say(asJson(value, 0));
+
+const asJson = (value: unknown, indent = 2): string =>
+  JSON.stringify(value, null, indent).replace(unseen, (character) =>
     [...Array(character.length).keys()]
       .map((index) => `\\u${character.charCodeAt(index).toString(16).padStart(4, '0')}`)
       .join(''),

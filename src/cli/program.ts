@@ -227,6 +227,30 @@ const groups: Group[] = [
       },
     ],
   ],
+  [
+    'Record',
+    [
+      {
+        usage: 'audit [action]',
+        does: 'who did what; `audit verify` says whether the record was tampered with, `audit export` writes JSON lines',
+        run: async () => (await import('./audit.js')).run,
+        options: [
+          new Option('--task <task_id>', 'of this task only'),
+          new Option('--after <seq>', 'events after this one (default: the newest)').argParser(wholeNumber),
+          new Option('--limit <count>', 'at most so many').argParser(wholeNumber),
+          json,
+        ],
+        examples: ['doe audit --task TASK001', 'doe audit verify', 'doe audit export > audit.jsonl'],
+      },
+      {
+        usage: 'backup <file>',
+        does: 'a whole copy of the database, while everything goes on; overwrites nothing',
+        run: async () => (await import('./backup.js')).run,
+        options: [json],
+        examples: ['doe backup ~/backups/agency.sqlite'],
+      },
+    ],
+  ],
 ];
 
 const families: Record<string, string> = {

@@ -5,6 +5,7 @@ import {
   createTask,
   dismissAnneal,
   listAnneals,
+  listAudit,
   listAutomations,
   listDirectives,
   listTasks,
@@ -21,6 +22,7 @@ import {
   taskLogs,
   taskStatus,
   trustItems,
+  verifyAudit,
 } from '../tools/index.js';
 import type { AnyOperation } from '../tools/operation.js';
 
@@ -55,4 +57,6 @@ export const routes: readonly Route[] = [
   { method: 'post', path: '/pause', operation: pause },
   { method: 'post', path: '/resume', operation: resume },
   { method: 'post', path: '/ui-codes', operation: openPage },
+  { method: 'get', path: '/audit', operation: listAudit },
+  { method: 'get', path: '/audit/verify', operation: verifyAudit },
 ];

@@ -384,8 +384,13 @@ export type ContentKind = 'directive' | 'script';
 export interface LedgerStore {
   /** For what is not a task's move; a task's moves write their own. */
   record(event: NewEvent, by: By): Promise<void>;
-  /** Events of one task, or of the home (`null`), or of all (undefined), oldest first. */
-  events(filter: { taskId?: string | null | undefined; after?: number | undefined; limit: number }): Promise<Event[]>;
+  /** Events of one task, or of the home (`null`), or of all (undefined), oldest first; with `newest` the last so many. */
+  events(filter: {
+    taskId?: string | null | undefined;
+    after?: number | undefined;
+    limit: number;
+    newest?: boolean | undefined;
+  }): Promise<Event[]>;
   /** Events after `seq` in commit order: the only source of waits, live pages, notifications and wake-ups. */
   changes(afterSeq: number, limit: number): Promise<Event[]>;
   newestSeq(): Promise<number>;

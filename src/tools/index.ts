@@ -2,6 +2,7 @@
 import { acknowledge } from './acknowledge.js';
 import { annealComplete } from './anneal-complete.js';
 import { listAnneals, readAnneal } from './anneals.js';
+import { listAudit, verifyAudit } from './audit.js';
 import { listAutomations, runAutomation } from './automations.js';
 import { createTask } from './create-task.js';
 import { openPage } from './open-page.js';
@@ -40,6 +41,8 @@ export const operations: readonly AnyOperation[] = [
   trustItems,
   pause,
   resume,
+  listAudit,
+  verifyAudit,
   openPage,
 ];
 
@@ -50,6 +53,7 @@ export {
   createTask,
   dismissAnneal,
   listAnneals,
+  listAudit,
   listAutomations,
   listDirectives,
   listTasks,
@@ -67,4 +71,5 @@ export {
   taskStatus,
   trustItems,
   validateAck,
+  verifyAudit,
 };

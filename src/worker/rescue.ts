@@ -6,6 +6,7 @@ import type { Lease, RunRow } from '../queue/store.js';
 import { judge } from '../tasks/retry.js';
 import { newAnnealId } from '../tasks/task.js';
 import type { Dispatcher } from '../tools/dispatcher.js';
+import { createHousekeeping } from './housekeeping.js';
 import { endProcesses, processStart } from './process-group.js';
 import { removeScratches } from './result-file.js';
 
@@ -14,7 +15,7 @@ const staleAfterMs = 7 * 24 * 60 * 60_000;
 export interface Rescue {
   /** One look over all leases; to be called several times a lease. */
   sweep(): Promise<void>;
-  /** Opens bundles that a crash left unopened, cancels what nobody acknowledged for a week, forgets processes that are gone. */
+  /** Opens bundles that a crash left unopened, cancels what nobody acknowledged for a week, forgets processes that are gone, keeps house. */
   tidy(): Promise<void>;
 }
 
@@ -28,6 +29,7 @@ export interface RescueOptions {
 
 export function createRescue({ dispatcher, processId, random, isOurs }: RescueOptions): Rescue {
   const { store, clock, config, log, annealer } = dispatcher;
+  const housekeeping = createHousekeeping(dispatcher);
   let seen = new Map<string, { beat: number; since: number }>();
   let beats = new Map<string, { beat: number; since: number }>();
 
@@ -99,6 +101,7 @@ export function createRescue({ dispatcher, processId, random, isOurs }: RescueOp
       for (const taskId of await store.tasks.cancelStale((await store.now()) - staleAfterMs))
         log.info('task.stale', { task_id: taskId });
       await forgetTheGone();
+      await housekeeping.look();
     },
   };
 }

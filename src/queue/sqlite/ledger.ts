@@ -25,7 +25,13 @@ export function createLedgerStore({ db, write, events }: Context): LedgerStore {
   const eventsOf = db.prepare<[string | null, number, number], EventRow>(
     'SELECT * FROM events WHERE task_id IS ? AND seq > ? ORDER BY seq LIMIT ?',
   );
-  const newest = db.prepare<[], { seq: number | null }>('SELECT max(seq) AS seq FROM events');
+  const lastEvents = db.prepare<[number, number], EventRow>(
+    'SELECT * FROM events WHERE seq > ? ORDER BY seq DESC LIMIT ?',
+  );
+  const lastEventsOf = db.prepare<[string | null, number, number], EventRow>(
+    'SELECT * FROM events WHERE task_id IS ? AND seq > ? ORDER BY seq DESC LIMIT ?',
+  );
+  const newestSeq = db.prepare<[], { seq: number | null }>('SELECT max(seq) AS seq FROM events');
   const join = db.prepare(
     `INSERT INTO processes (id, kind, host, pid, pid_start, address, worker, version, started_at, beat_at)
      VALUES (@id, @kind, @host, @pid, @pidStart, @address, @worker, @version, @at, @at)`,
@@ -67,10 +73,14 @@ export function createLedgerStore({ db, write, events }: Context): LedgerStore {
 
   return {
     record: (event, by) => write(true, () => void events.write(event, by)),
-    events: async ({ taskId, after = 0, limit }) =>
-      (taskId === undefined ? allEvents.all(after, limit) : eventsOf.all(taskId, after, limit)).map(toEvent),
+    async events({ taskId, after = 0, limit, newest = false }) {
+      const of = newest ? lastEventsOf : eventsOf;
+      const all = newest ? lastEvents : allEvents;
+      const rows = taskId === undefined ? all.all(after, limit) : of.all(taskId, after, limit);
+      return (newest ? rows.reverse() : rows).map(toEvent);
+    },
     changes: async (afterSeq, limit) => allEvents.all(afterSeq, limit).map(toEvent),
-    newestSeq: async () => newest.get()?.seq ?? 0,
+    newestSeq: async () => newestSeq.get()?.seq ?? 0,
     seal: async () => (sealer.due() ? ((await write(true, () => sealer.seal(events.time()))) ?? null) : null),
     verify: () => verifyTrail(db),
 

@@ -1,0 +1,74 @@
+// The audit trail as operators read it, and nobody else.
+import { expect, it } from 'vitest';
+import { createTask, listAudit, verifyAudit } from '../../src/tools/index.js';
+import { callers, createTestApp } from '../helpers/test-app.js';
+
+const threeTasks = async () => {
+  const app = await createTestApp({ start: false });
+  for (const task_id of ['a', 'b', 'c'])
+    await app.call(createTask, { task_type: 'hello', project_id: 'p', actor_id: 'jo', task_id });
+  return app;
+};
+
+it('shows the newest events in their order, with who did what by which way', async () => {
+  const app = await threeTasks();
+  const { events, next_after } = await app.call(listAudit, { limit: 2 });
+  expect(events).toMatchObject([
+    {
+      task_id: 'b',
+      type: 'created',
+      from: null,
+      to: 'awaiting_ack',
+      actor_id: 'jo',
+      principal: 'operator',
+      channel: 'http',
+      key_id: 'op',
+    },
+    { task_id: 'c', type: 'created' },
+  ]);
+  expect(next_after).toBeNull();
+});
+
+it('pages from any event on, and shows one task’s alone', async () => {
+  const app = await threeTasks();
+  const first = await app.call(listAudit, { after: 0, limit: 2 });
+  expect(first.events.map(({ task_id }) => task_id)).toEqual(['a', 'b']);
+  const rest = await app.call(listAudit, { after: first.next_after ?? -1, limit: 2 });
+  expect([rest.events.map(({ task_id }) => task_id), rest.next_after]).toEqual([['c'], null]);
+  const { events } = await app.call(listAudit, { task_id: 'b' });
+  expect(events.map(({ task_id }) => task_id)).toEqual(['b']);
+});
+
+it('says whether the trail is intact', async () => {
+  const app = await threeTasks();
+  await app.dispatcher.store.ledger.seal();
+  expect(await app.call(verifyAudit, {})).toEqual({
+    intact: true,
+    events: 3,
+    seals: 1,
+    sealed_up_to: 3,
+    seal_hash: expect.stringMatching(/^[0-9a-f]{64}$/),
+    faults: [],
+  });
+});
+
+it('is refused to models and agent keys', async () => {
+  const app = await createTestApp({ start: false });
+  for (const caller of [callers.agent, callers.stdio, { ...callers.operator, channel: 'mcp' } as const]) {
+    await expect(app.call(listAudit, {}, caller)).rejects.toMatchObject({ code: 'not_allowed' });
+    await expect(app.call(verifyAudit, {}, caller)).rejects.toMatchObject({ code: 'not_allowed' });
+  }
+});
+
+it('is there over HTTP for an operator key', async () => {
+  const app = await createTestApp();
+  await app.call(createTask, { task_type: 'hello', project_id: 'p', actor_id: 'jo', task_id: 'a' });
+  const listed = await app.request('/audit?task_id=a&after=0&limit=1');
+  expect([listed.status, await listed.json()]).toEqual([
+    200,
+    { ok: true, events: [expect.objectContaining({ task_id: 'a' })], next_after: expect.any(Number) },
+  ]);
+  expect(await (await app.request('/audit/verify')).json()).toMatchObject({ ok: true, intact: true });
+  expect((await app.request('/audit', { key: 'agent-key-for-tests-0123456789abcdefghij' })).status).toBe(403);
+  expect((await app.request('/audit', { key: null })).status).toBe(401);
+});
