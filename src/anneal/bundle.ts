@@ -1,6 +1,7 @@
 // Bundles on disk. The store is the truth: a bundle is written whole beside its place and moved there, and any that is missing
 // or malformed is written again from the store.
-import { lstat, mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { copyFile, lstat, mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { extname, join } from 'node:path';
 import { isoTime } from '../clock.js';
 import { DispatcherError } from '../errors.js';
@@ -54,16 +55,17 @@ export function createAnnealer({ home, store, redact, log }: AnnealerOptions): A
 
   const write = async (aid: string) => {
     const row = await requireRow(aid);
-    if (await isWhole(folderOf(aid))) return;
+    if (await isWhole(folderOf(aid), aid)) return;
     const task = await store.tasks.get(row.taskId);
     if (task === null)
       throw new DispatcherError('task_not_found', `The task ${row.taskId} of the bundle ${aid} is gone.`);
-    const files = await bundleFiles(store, task, row, redact);
+    const files = await bundleFiles({ home, store, redact }, task, row);
     await mkdir(root, { recursive: true });
     const beside = await mkdtemp(join(root, '.new-'));
     try {
+      await keepNotes(folderOf(aid), beside);
       for (const [name, text] of Object.entries(files)) await writeFile(join(beside, name), text, { mode: 0o644 });
-      await moveInto(beside, folderOf(aid));
+      await moveInto(beside, folderOf(aid), aid);
     } finally {
       await rm(beside, { recursive: true, force: true });
     }
@@ -101,7 +103,8 @@ export function createAnnealer({ home, store, redact, log }: AnnealerOptions): A
     async openMissing() {
       for (let cursor: string | undefined; ; ) {
         const page = await store.ledger.anneals({ status: 'open', limit: 200, cursor });
-        for (const { aid } of page.anneals) await open(aid);
+        for (const { aid } of page.anneals)
+          await open(aid).catch((error: unknown) => log.warn('anneal.bundle_delayed', { aid, error }));
         if (page.nextCursor === null) return;
         cursor = page.nextCursor;
       }
@@ -110,11 +113,11 @@ export function createAnnealer({ home, store, redact, log }: AnnealerOptions): A
 }
 
 /** A whole bundle that another process moved there first stays; what is not whole makes way. */
-async function moveInto(beside: string, folder: string): Promise<void> {
+async function moveInto(beside: string, folder: string, aid: string): Promise<void> {
   try {
     await rename(beside, folder);
   } catch (error) {
-    if (await isWhole(folder)) return;
+    if (await isWhole(folder, aid)) return;
     const code = (error as NodeJS.ErrnoException).code ?? '';
     if (!['ENOTEMPTY', 'EEXIST', 'ENOTDIR'].includes(code)) throw error;
     await rm(folder, { recursive: true, force: true });
@@ -122,23 +125,53 @@ async function moveInto(beside: string, folder: string): Promise<void> {
   }
 }
 
-/** All fixed names there, as plain files, and a script. */
-async function isWhole(folder: string): Promise<boolean> {
-  const entries = await readdir(folder, { withFileTypes: true }).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return [];
+/** All fixed names there, as plain files that are not empty, the JSON ones whole and of this bundle, and a script. */
+async function isWhole(folder: string, aid: string): Promise<boolean> {
+  const names = await plainFiles(folder);
+  if (!always.every((name) => names.includes(name)) || !names.some((name) => isScriptName(name))) return false;
+  try {
+    const read = async (name: string) => JSON.parse(await readFile(join(folder, name), 'utf8')) as { aid?: unknown };
+    const [failure] = await Promise.all([read('failure.json'), read('context.json'), read('task_payload.json')]);
+    const sizes = await Promise.all(['directive.md', 'README.md'].map((name) => lstat(join(folder, name))));
+    return failure.aid === aid && sizes.every(({ size }) => size > 0);
+  } catch (error) {
+    if (error instanceof SyntaxError || (error as NodeJS.ErrnoException).code === 'ENOENT') return false;
     throw error;
-  });
-  const files = entries.filter((entry) => entry.isFile()).map(({ name }) => name);
-  return always.every((name) => files.includes(name)) && files.some((name) => name.startsWith('execution_script'));
+  }
 }
 
-async function bundleFiles(store: Store, task: Task, row: AnnealRow, redact: Redact): Promise<Record<string, string>> {
+const isScriptName = (name: string): boolean => name.startsWith('execution_script');
+
+/** Empty where there is no folder of that name: a link is none. */
+async function plainFiles(folder: string): Promise<string[]> {
+  const facts = await lstat(folder).catch(nullWhereMissing);
+  if (facts?.isDirectory() !== true) return [];
+  const entries = await readdir(folder, { withFileTypes: true });
+  return entries.filter((entry) => entry.isFile()).map(({ name }) => name);
+}
+
+function nullWhereMissing(error: NodeJS.ErrnoException): null {
+  if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return null;
+  throw error;
+}
+
+/** What a repairer wrote beside our files survives their rebuilding. */
+async function keepNotes(from: string, to: string): Promise<void> {
+  const notes = (await plainFiles(from)).filter((name) => !always.includes(name) && !isScriptName(name));
+  for (const name of notes) await copyFile(join(from, name), join(to, name));
+}
+
+async function bundleFiles(
+  { home, store, redact }: Omit<AnnealerOptions, 'log'>,
+  task: Task,
+  row: AnnealRow,
+): Promise<Record<string, string>> {
   const { failure } = row;
   const hidePayload = createRedactor(secretPayloadValues(task));
   const hide = (text: string) => hidePayload(redact(text));
   const directive = await store.ledger.content(failure.pins.directiveSha256);
   const script = await store.ledger.content(failure.pins.scriptSha256);
-  const scriptName = `execution_script${scriptEnding(script, directive)}`;
+  const scriptName = `execution_script${scriptEnding(home, task, { script, directive })}`;
   const run = failure.runId === null ? null : await store.tasks.run(failure.runId);
   const json = (value: unknown) => hide(`${JSON.stringify(value, null, 2)}\n`);
   return {
@@ -171,14 +204,19 @@ async function bundleFiles(store: Store, task: Task, row: AnnealRow, redact: Red
   };
 }
 
-/** By the script's first line where it has one; Python otherwise, as most are. */
-function scriptEnding(script: string | null, directive: string | null): string {
+/** As the directive names it, else by the default that lies in execution/, else by the script's first line. */
+function scriptEnding(
+  home: string,
+  { taskType }: Task,
+  { script, directive }: Record<'script' | 'directive', string | null>,
+): string {
   const named = /^script:\s*["']?\S*?(\.(?:py|mjs|js|sh))["']?\s*$/m.exec(directive ?? '')?.[1];
-  if (named !== undefined) return named;
+  const stem = join(home, 'execution', taskType.replaceAll('-', '_'));
+  const found = named ?? ['.py', '.mjs', '.js', '.sh'].find((ending) => existsSync(stem + ending));
+  if (found !== undefined) return found;
   const first = script?.split('\n', 1)[0] ?? '';
   if (/^#!.*\b(ba)?sh\b/.test(first)) return '.sh';
-  if (/^#!.*\bnode\b/.test(first) || /^\s*import .* from ['"]/m.test(script ?? '')) return '.mjs';
-  return '.py';
+  return /^#!.*\bnode\b/.test(first) ? '.mjs' : '.py';
 }
 
 async function wholeLog(store: Store, taskId: string): Promise<string> {

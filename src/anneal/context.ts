@@ -12,6 +12,7 @@ export async function failureContext(store: Store, task: Task, { failure }: Anne
     fingerprint: failure.fingerprint,
     count: alike.length,
     tasks: [...new Set(alike.map(({ taskId }) => taskId))],
+    bundles: [...new Set(alike.flatMap(({ aid }) => aid ?? []))],
   };
   if (last === null) return { last_success: null, differs: null, occurrences };
   const { run } = last;

@@ -1,9 +1,10 @@
 // A failure that was seen outside a run: the task goes to repair as if its run had failed.
 import { z } from 'zod';
 import { describeFailure } from '../anneal/classify.js';
+import { createRedactor, type Redact } from '../redact.js';
 import { classificationSchema } from '../tasks/outcome.js';
 import { movesFrom, taskStatuses } from '../tasks/states.js';
-import { actorIdSchema, newAnnealId, type Task, taskIdSchema } from '../tasks/task.js';
+import { actorIdSchema, newAnnealId, secretPayloadValues, type Task, taskIdSchema } from '../tasks/task.js';
 import { nextStep } from './create-task.js';
 import type { Dispatcher } from './dispatcher.js';
 import { defineOperation } from './operation.js';
@@ -39,7 +40,8 @@ export const recordFailure = defineOperation({
     const sources = movesFrom('failure_recorded');
     if (!sources.includes(task.status)) throw wrongState(task, 'recording a failure', sources);
     const aid = newAnnealId(task.id, dispatcher.clock.now());
-    const errorTail = dispatcher.redact(fields.stderr ?? fields.stdout ?? '').slice(-4096);
+    const redact = redactorFor(dispatcher, task);
+    const errorTail = redact(fields.stderr ?? fields.stdout ?? '').slice(-4096);
     const failure = describeFailure({
       errorType: fields.error_type,
       classification: fields.classification,
@@ -49,16 +51,22 @@ export const recordFailure = defineOperation({
     const by = byOf(call, fields.actor_id);
     const failed = await dispatcher.store.tasks.recordFailure(task.id, aid, failure, by);
     if (failed === null) throw wrongState(await requireTask(dispatcher, task.id), 'recording a failure', sources);
-    await keepOutput(dispatcher, task, fields);
+    await keepOutput(dispatcher, task, { ...fields, redact });
     await openBundle(dispatcher, aid);
     return { aid, task_id: task.id, status: failed.status, next: nextStep(failed) };
   },
 });
 
+/** Whoever saw the failure may have seen the task's secrets with it. */
+function redactorFor({ redact }: Dispatcher, task: Task): Redact {
+  const hide = createRedactor(secretPayloadValues(task));
+  return (output) => hide(redact(output));
+}
+
 async function keepOutput(
-  { store, clock, redact }: Dispatcher,
+  { store, clock }: Dispatcher,
   task: Task,
-  fields: { stdout?: string | undefined; stderr?: string | undefined },
+  { redact, ...fields }: { redact: Redact; stdout?: string | undefined; stderr?: string | undefined },
 ) {
   const lines = (['stdout', 'stderr'] as const).flatMap((stream) =>
     (fields[stream] ?? '')
