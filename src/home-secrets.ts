@@ -2,7 +2,6 @@
 import { randomBytes } from 'node:crypto';
 import { link, lstat, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { parse as parseDotenv } from 'dotenv';
 import { nanoid } from 'nanoid';
 import { readVariables } from './config.js';
 import { DispatcherError } from './errors.js';
@@ -58,13 +57,7 @@ async function agree(claim: string): Promise<Record<string, string>> {
 async function extended(file: string, missing: string[], values: Record<string, string>): Promise<string> {
   const before = (await readFile(file, 'utf8').catch(nullWhere('ENOENT'))) ?? '';
   const gap = before === '' || before.endsWith('\n') ? '' : '\n';
-  const lines = missing.map((name) => `${name}=${values[name]}\n`);
-  const after = before + gap + lines.join('');
-  const parsed = parseDotenv(after);
-  if (missing.every((name) => parsed[name] === values[name])) return after;
-  throw new DispatcherError('config_invalid', `${file} cannot be extended: an open quote swallows what follows it.`, {
-    hint: 'Close the quote, then start again.',
-  });
+  return before + gap + missing.map((name) => `${name}=${values[name]}\n`).join('');
 }
 
 /** A link could lead what we write to any file of the user. */

@@ -60,10 +60,27 @@ export async function runScript(call: ScriptCall): Promise<ScriptExit> {
     child.once('exit', (exitCode, signal) => resolve({ exitCode, signal })),
   );
   call.onSpawn(pid, processStart(pid));
+  const release = endWithThisProcess(pid);
   const stopped = await endInTime(call, pid, exited);
   const exit = await exited;
+  release();
   await endLeftovers({ pid, runId: call.env.DOE_RUN_ID ?? '' }, stopped, child);
   return { ...exit, stopped, spawnError: null };
+}
+
+const groups = new Set<number>();
+const killGroups = () => {
+  for (const pid of groups) signalGroup(pid, 'SIGKILL');
+};
+
+/** A process that is told to end at once takes its scripts along; one that is killed cannot, and leaves them to the rescue. */
+function endWithThisProcess(pid: number): () => void {
+  if (groups.size === 0) process.on('exit', killGroups);
+  groups.add(pid);
+  return () => {
+    groups.delete(pid);
+    if (groups.size === 0) process.removeListener('exit', killGroups);
+  };
 }
 
 /** Resolves when the script has ended, with why it was made to; null where it ended by itself. */

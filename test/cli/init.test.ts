@@ -1,0 +1,117 @@
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { command, place } from '../helpers/doe.js';
+
+interface Done {
+  home: string;
+  created: string[];
+  kept: string[];
+  secrets: string[];
+  trusted: string[];
+  untrusted: string[];
+  foreign_scripts: string[];
+  clients: { client: string; file: string | null; text: string }[];
+}
+
+const done = (stdout: string) => JSON.parse(stdout) as Done;
+
+describe('doe init', () => {
+  test('lays out a home in the current folder that then works from any folder in it, without a bridge', async () => {
+    const { doe, home } = place();
+    const { code, stdout } = await doe(['init']);
+    expect(code).toBe(0);
+    expect(stdout).toContain('directives/import-site.md');
+    expect(readdirSync(home).sort()).toEqual(
+      ['.env', '.gitignore', 'anneal-tasks', 'db.sqlite', 'directives', 'execution', 'mcp.json.example'].sort(),
+    );
+    const listed = await doe(['directives', '--check', '--json'], { cwd: join(home, 'execution') });
+    expect(listed.code).toBe(0);
+    const { directives } = JSON.parse(listed.stdout) as { directives: { id: string; problems: string[] }[] };
+    expect(directives.map(({ id }) => id)).toContain('import-site');
+    expect(directives.flatMap(({ problems }) => problems)).toEqual([]);
+  });
+
+  test('trusts exactly what it wrote, so that nothing waits for trust afterwards', async () => {
+    const { doe } = place();
+    const { trusted, untrusted } = done((await doe(['init', '--json'])).stdout);
+    expect(trusted).toContain('deploy-project');
+    expect(untrusted).toEqual([]);
+    const { items } = JSON.parse((await doe(['trust', '--json'])).stdout) as { items: { trusted: boolean }[] };
+    expect(items.length).toBeGreaterThan(0);
+    expect(items.every((item) => item.trusted)).toBe(true);
+  });
+
+  test("trusts nothing in the company of a stranger's script, which could be loaded by ours", async () => {
+    const { doe } = place({ 'execution/json.py': 'print("not the real one")\n' });
+    const { trusted, untrusted, foreign_scripts } = done((await doe(['init', '--json'])).stdout);
+    expect(foreign_scripts).toEqual(['json.py']);
+    expect(trusted).toEqual([]);
+    expect(untrusted).toContain('deploy-project');
+  });
+
+  test('trusts no directive that was there before, whatever it is called', async () => {
+    const planted = '---\nrequire_ack: false\n---\n# Deploy\n';
+    const { doe, home } = place({ 'directives/deploy-project.md': planted });
+    const { untrusted } = done((await doe(['init', '--json'])).stdout);
+    expect(untrusted).toContain('deploy-project');
+    expect(readFileSync(join(home, 'directives', 'deploy-project.md'), 'utf8')).toBe(planted);
+  });
+
+  test('a second time it keeps everything: files, secrets, database', async () => {
+    const { doe, home } = place();
+    await doe(['init']);
+    const before = readFileSync(join(home, '.env'), 'utf8');
+    const { created, secrets, kept } = done((await doe(['init', '--json'])).stdout);
+    expect({ created, secrets }).toEqual({ created: [], secrets: [] });
+    expect(kept).toContain('directives/import-site.md');
+    expect(readFileSync(join(home, '.env'), 'utf8')).toBe(before);
+  });
+
+  test('prints for each client how to start doe mcp for this home, and no secret', async () => {
+    const { doe, home } = place();
+    const { stdout } = await doe(['init', '--json', '--home', 'agency']);
+    const { clients } = done(stdout);
+    expect(clients.map(({ client }) => client)).toEqual([
+      'Cursor',
+      'Claude Desktop',
+      'Claude Code',
+      'VS Code',
+      'Codex',
+      'Zed',
+      'MCP Inspector',
+    ]);
+    for (const { text } of clients) expect(text).toContain(join(home, 'agency'));
+    const cursor = JSON.parse(clients[0]?.text ?? '') as { mcpServers: { doe: unknown } };
+    const launch = { command: process.execPath, args: [command(), 'mcp', '--home', join(home, 'agency')] };
+    expect(cursor.mcpServers.doe).toEqual(launch);
+    expect(JSON.parse(readFileSync(join(home, 'agency', 'mcp.json.example'), 'utf8'))).toEqual({
+      mcpServers: { doe: launch },
+    });
+    const secret = /MCP_SECRET=(\S+)/.exec(readFileSync(join(home, 'agency', '.env'), 'utf8'))?.[1] ?? '';
+    expect(secret).toHaveLength(43);
+    expect(stdout).not.toContain(secret);
+  });
+
+  test('.env and the database are for the owner alone', async () => {
+    const { doe, home } = place();
+    await doe(['init']);
+    for (const name of ['.env', 'db.sqlite']) expect(statSync(join(home, name)).mode & 0o077).toBe(0);
+  });
+
+  test('a file where a folder belongs: exit 1, and nothing else is written', async () => {
+    const { doe, home } = place({ directives: 'a file' });
+    const { code, stderr } = await doe(['init']);
+    expect(code).toBe(1);
+    expect(stderr).toContain(join(home, 'directives'));
+    expect(readdirSync(home)).toEqual(['directives']);
+  });
+
+  test('a setting that cannot be used is named: exit 2', async () => {
+    const { doe, home } = place({ '.env': 'DOE_CONCURENCY=4\n' });
+    const { code, stderr } = await doe(['init']);
+    expect(code).toBe(2);
+    expect(stderr).toContain('DOE_CONCURENCY');
+    expect(existsSync(join(home, 'db.sqlite'))).toBe(false);
+  });
+});

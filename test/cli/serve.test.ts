@@ -1,0 +1,182 @@
+import { spawn } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import type { AddressInfo } from 'node:net';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { parse } from 'dotenv';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { command, ended, event, place, smallHome } from '../helpers/doe.js';
+
+const slow = {
+  'directives/slow.md': '---\nretry: { on_interrupt: false }\n---\n# Slow\n',
+  'execution/slow.sh': 'echo $$ > pid\necho started\nexec sleep 60\n',
+};
+
+describe('doe serve', () => {
+  test('makes the secrets at its first start, answers, and ends with 0 when it is asked to stop', async () => {
+    const { serve, home } = place(smallHome);
+    const { address, stop } = await serve();
+    expect(statSync(join(home, '.env')).mode & 0o777).toBe(0o600);
+    expect(await (await fetch(`${address}/health`)).json()).toMatchObject({ name: 'doe-dispatcher', worker: 'on' });
+    const { code, stdout } = await stop();
+    expect({ code, stdout }).toEqual({ code: 0, stdout: '' });
+  });
+
+  test('of two first starts at once both live, with the same secrets', async () => {
+    const { serve, home, doe } = place(smallHome);
+    const both = await Promise.all([serve(), serve()]);
+    const { MCP_API_KEY = '' } = parse(readFileSync(join(home, '.env')));
+    for (const { address } of both) {
+      const answer = await fetch(`${address}/tasks`, { headers: { 'x-api-key': MCP_API_KEY } });
+      expect(answer.status).toBe(200);
+    }
+    expect((await doe(['tasks', '--home', home])).code).toBe(0);
+  });
+
+  test('without a worker it says so', async () => {
+    const { serve } = place(smallHome);
+    const { address } = await serve(['--no-worker']);
+    expect(await (await fetch(`${address}/health`)).json()).toMatchObject({ worker: 'off' });
+  });
+
+  test('in a folder that this user does not know it writes nothing: exit 2', async () => {
+    const { doe, home, folder } = place(smallHome);
+    const { code, stderr } = await doe(['serve']);
+    expect(code).toBe(2);
+    expect(stderr).toContain('--home');
+    expect(readdirSync(home).sort()).toEqual(['directives', 'execution']);
+    expect(existsSync(join(folder, 'state'))).toBe(false);
+  });
+
+  test('a port that is taken: exit 1, and by what', async () => {
+    const { doe, home } = place(smallHome);
+    const taken = createServer();
+    await new Promise<void>((resolve) => taken.listen(0, '127.0.0.1', resolve));
+    onTestFinished(() => void taken.close());
+    const PORT = String((taken.address() as AddressInfo).port);
+    const { code, stderr } = await doe(['serve', '--home', home], { environment: { PORT } });
+    expect(code).toBe(1);
+    expect(stderr).toContain(`127.0.0.1:${PORT} is taken by another program`);
+  });
+
+  test('a port that another doe has: exit 1, and it is called so', async () => {
+    const { doe, serve, home } = place(smallHome);
+    const { address } = await serve();
+    const PORT = new URL(address).port;
+    const { code, stderr } = await doe(['serve', '--home', home], { environment: { PORT } });
+    expect(code).toBe(1);
+    expect(stderr).toContain(`127.0.0.1:${PORT} is taken by another doe`);
+  });
+
+  test('a short key is a warning on loopback', async () => {
+    const { serve } = place(smallHome);
+    const { stop } = await serve([], { MCP_API_KEY: 'key1' });
+    const { code, stderr } = await stop();
+    expect(code).toBe(0);
+    expect(stderr).toContain('keys.short');
+    expect(stderr).not.toContain('"key1"');
+  });
+
+  test.each(['MCP_API_KEY', 'MCP_AGENT_KEY'])('a short %s beyond loopback is refused: exit 2', async (setting) => {
+    const { doe, home } = place(smallHome);
+    const environment = { HOST: '0.0.0.0', [setting]: 'key1' };
+    const { code, stderr } = await doe(['serve', '--home', home], { environment });
+    expect(code).toBe(2);
+    expect(stderr).toContain(setting);
+    expect(stderr).toContain('0.0.0.0');
+  });
+
+  test.each([
+    [{ MCP_SECRET: 'short' }, 'MCP_SECRET'],
+    [{ DOE_LEASE: '3' }, 'DOE_LEASE'],
+    [{ PORT: 'http' }, 'PORT'],
+  ])('settings that cannot be used are named: %j exits 2', async (environment, name) => {
+    const { doe, home } = place(smallHome);
+    const { code, stderr } = await doe(['serve', '--home', home], { environment: { ...environment } });
+    expect(code).toBe(2);
+    expect(stderr).toContain(name);
+  });
+
+  test('a secret other than the one that the database knows: exit 2, and neither is shown', async () => {
+    const { doe, home } = place(smallHome);
+    await doe(['init', '--home', home]);
+    const environment = { MCP_SECRET: 'another-secret-that-is-long-enough-0123456789' };
+    const { code, stderr } = await doe(['serve', '--home', home], { environment });
+    expect(code).toBe(2);
+    expect(stderr).toContain('MCP_SECRET_PREVIOUS');
+    expect(stderr).not.toContain(environment.MCP_SECRET);
+  });
+
+  test('a running script gets its grace, then is stopped, and the process ends', async () => {
+    const { serve, home } = place(slow);
+    const { address, stop } = await serve(['--grace', '0']);
+    await startSlow(address, home);
+    const { code, stderr } = await stop();
+    expect(code).toBe(0);
+    expect(stderr).toContain('interrupted');
+    expect(await isGone(home)).toBe(true);
+  });
+
+  test('a second signal ends it at once, by that signal, and its scripts with it', async () => {
+    const { serve, home } = place(slow);
+    const { address, stop, process: child } = await serve(['--grace', '600']);
+    await startSlow(address, home);
+    const stopping = event(child, 'serve.stopping');
+    const end = stop('SIGINT');
+    await stopping;
+    child.kill('SIGINT');
+    expect((await end).code).toBe(130);
+    expect(await isGone(home)).toBe(true);
+  });
+});
+
+describe('doe worker', () => {
+  test('runs queued tasks beside a bridge that has none, and ends with 0', async () => {
+    const { serve, doe, home, environment } = place(smallHome);
+    const { address } = await serve(['--no-worker']);
+    const worker = spawn(process.execPath, [command(), 'worker', '--home', home], { env: environment });
+    const end = ended(worker);
+    await event(worker, 'worker.ready', end);
+    await create(address, home, 'hello');
+    const { code, stdout } = await doe(['logs', 'hello-1', '-f', '--home', home]);
+    expect(stdout).toContain('hello p');
+    expect(code).toBe(0);
+    worker.kill('SIGTERM');
+    expect((await end).code).toBe(0);
+  });
+});
+
+/** Makes a task of this type and acknowledges it. */
+async function create(address: string, home: string, type: string): Promise<(path: string) => Promise<unknown>> {
+  const { MCP_API_KEY = '' } = parse(readFileSync(join(home, '.env')));
+  const headers = { 'x-api-key': MCP_API_KEY, 'content-type': 'application/json' };
+  const post = (path: string, body: object) =>
+    fetch(`${address}${path}`, { method: 'POST', headers, body: JSON.stringify(body) });
+  await post('/tasks', { task_type: type, project_id: 'p', actor_id: 'a', task_id: `${type}-1` });
+  await post('/mcp/acknowledge', { task_id: `${type}-1`, actor_id: 'a' });
+  return async (path) => (await fetch(`${address}${path}`, { headers })).json();
+}
+
+/** Resolves once the slow script has said that it runs. */
+async function startSlow(address: string, home: string): Promise<void> {
+  const get = await create(address, home, 'slow');
+  for (let after = 0; ; ) {
+    const { logs } = (await get(`/tasks/slow-1/status?after=${after}&wait_seconds=20`)) as {
+      logs: { id: number; text: string }[];
+    };
+    if (logs.some(({ text }) => text === 'started')) return;
+    after = logs.at(-1)?.id ?? after;
+  }
+}
+
+/** Whether the slow script's process has ended: a zombie that nobody reaps has. */
+async function isGone(home: string): Promise<boolean> {
+  const pid = Number(readFileSync(join(home, 'pid'), 'utf8'));
+  try {
+    process.kill(pid, 0);
+  } catch {
+    return true;
+  }
+  const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+  return stat.slice(stat.lastIndexOf(')') + 2, stat.lastIndexOf(')') + 3) === 'Z';
+}

@@ -1,0 +1,159 @@
+// The built command as a person starts it: a process of its own, with surroundings that belong to the test alone.
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, onTestFinished, TestRunner } from 'vitest';
+
+const terminal = join(dirname(dirname(fileURLToPath(import.meta.url))), 'fixtures', 'terminal.py');
+
+export const command = (): string => {
+  const built = process.env.DOE_TEST_CLI;
+  if (built === undefined) throw new Error('The command was not built.');
+  return built;
+};
+
+export interface Ended {
+  code: number;
+  stdout: string;
+  stderr: string;
+}
+
+export interface Started {
+  /** Where the bridge answers. */
+  address: string;
+  process: ChildProcess;
+  /** Asks it to stop and answers how it ended. */
+  stop(signal?: NodeJS.Signals): Promise<Ended>;
+}
+
+export interface Place {
+  /** A folder of its own; `home` lies in it. */
+  folder: string;
+  home: string;
+  /** The whole environment of the processes that are started here. */
+  environment: Record<string, string>;
+  /** Writes files by their paths relative to the home. */
+  write(files: Record<string, string>): void;
+  /** Runs `doe` in the home, with a pipe for stdin. */
+  doe(args: string[], options?: RunOptions): Promise<Ended>;
+  /** The same at a pseudo-terminal; `steps` are pairs of what to wait for and what to type. */
+  atTerminal(args: string[], steps: [string, string][]): Promise<Ended>;
+  /** Starts `doe serve` and resolves once it is ready. */
+  serve(args?: string[], environment?: Record<string, string>): Promise<Started>;
+}
+
+export interface RunOptions {
+  cwd?: string;
+  environment?: Record<string, string>;
+  input?: string;
+}
+
+/** Runs the clean-up when the present test is over, or, outside of one, when the file's are. */
+const whenOver = (clean: () => void): void =>
+  (TestRunner.getCurrentTest() === undefined ? afterAll : onTestFinished)(clean);
+
+/** A place with a home laid out by hand; gone when the test, or the file's tests, are over. */
+export function place(files: Record<string, string> = {}): Place {
+  const folder = mkdtempSync(join(tmpdir(), 'doe-cli-'));
+  const home = join(folder, 'home');
+  const write = (given: Record<string, string>, root = home) => {
+    for (const [path, text] of Object.entries(given)) {
+      mkdirSync(dirname(join(root, path)), { recursive: true });
+      writeFileSync(join(root, path), text);
+    }
+  };
+  mkdirSync(home);
+  write(files);
+  const environment = {
+    PATH: process.env.PATH ?? '',
+    HOME: folder,
+    XDG_STATE_HOME: join(folder, 'state'),
+    NO_COLOR: '1',
+    PORT: '0',
+  };
+  const running = new Set<ChildProcess>();
+  const start = (file: string, args: string[], options: RunOptions = {}) => {
+    const child = spawn(file, args, {
+      cwd: options.cwd ?? home,
+      env: { ...environment, ...options.environment },
+      stdio: ['pipe', 'pipe', 'pipe'],
+    });
+    running.add(child);
+    child.once('exit', () => running.delete(child));
+    child.stdin.on('error', () => {});
+    return child;
+  };
+  whenOver(() => {
+    for (const child of running) child.kill('SIGKILL');
+    rmSync(folder, { recursive: true, force: true });
+  });
+  return {
+    folder,
+    home,
+    environment,
+    write,
+    doe(args, options = {}) {
+      const child = start(process.execPath, [command(), ...args], options);
+      child.stdin.end(options.input ?? '');
+      return ended(child);
+    },
+    atTerminal: (args, steps) =>
+      ended(start('python3', [terminal, JSON.stringify(steps), process.execPath, command(), ...args])),
+    async serve(args = [], more = {}) {
+      const child = start(process.execPath, [command(), 'serve', '--home', home, ...args], { environment: more });
+      const end = ended(child);
+      const { address } = await event(child, 'serve.ready', end);
+      return {
+        address: String(address),
+        process: child,
+        stop(signal = 'SIGTERM') {
+          child.kill(signal);
+          return end;
+        },
+      };
+    },
+  };
+}
+
+/** How a process ended, with all that it printed. */
+export function ended(child: ChildProcess): Promise<Ended> {
+  let stdout = '';
+  let stderr = '';
+  child.stdout?.setEncoding('utf8').on('data', (text: string) => {
+    stdout += text;
+  });
+  child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+    stderr += text;
+  });
+  return new Promise((resolve) => {
+    child.once('close', (code) => resolve({ code: code ?? -1, stdout, stderr }));
+  });
+}
+
+/** The first line of the log with this event. */
+export function event(
+  child: ChildProcess,
+  name: string,
+  end: Promise<Ended> = ended(child),
+): Promise<Record<string, unknown>> {
+  let rest = '';
+  return new Promise((resolve, reject) => {
+    child.stderr?.on('data', (text: string) => {
+      const lines = (rest + text).split('\n');
+      rest = lines.pop() ?? '';
+      for (const line of lines.filter((one) => one.startsWith('{'))) {
+        const entry = JSON.parse(line) as Record<string, unknown>;
+        if (entry.event === name) resolve(entry);
+      }
+    });
+    end.then(({ code, stderr }) => reject(new Error(`It ended with ${code} before ${name}: ${stderr}`)));
+  });
+}
+
+/** A home of few files, so that each test reads at a glance. */
+export const smallHome: Record<string, string> = {
+  'directives/hello.md': '---\ntitle: Say hello\n---\n# Say hello\n\nSays hello.\n',
+  'execution/hello.sh': 'echo "hello $DOE_PROJECT_ID"\necho \'{"said":"hello"}\' > "$DOE_RESULT_FILE"\n',
+};
