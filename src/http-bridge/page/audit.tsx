@@ -1,12 +1,12 @@
 // The audit trail: who did what, through which door, with which key.
 import type { Hono } from 'hono';
-import type { Event } from '../../queue/store.js';
+import type { AuditReport, Event } from '../../queue/store.js';
 import type { Dispatcher } from '../../tools/dispatcher.js';
 import type { PageContext, PageEnv } from './env.js';
 import { eventDetail, eventText, eventTone } from './events.js';
-import { Frame, send } from './layout.js';
+import { Csrf, Frame, send } from './layout.js';
 import { plainText } from './log.js';
-import { At, Empty, Hash, prettyJson } from './words.js';
+import { At, Empty, Fact, Facts, Hash, prettyJson } from './words.js';
 
 const shownAtOnce = 100;
 /** How far back one look goes where a filter leaves little over. */
@@ -26,6 +26,10 @@ export function addAudit(app: Hono<PageEnv>, dispatcher: Dispatcher): void {
     const { events, next } = await newestEvents(dispatcher, wanted, Number.isSafeInteger(before) ? before : null);
     return send(context, <AuditPage context={context} wanted={wanted} events={events} next={next} />);
   });
+
+  app.post('/audit/verify', async (context) =>
+    send(context, <ReportPage context={context} report={await dispatcher.store.ledger.verify()} />),
+  );
 }
 
 /** The newest events that fit, newest first, and the seq below which the next look begins; null at the very beginning. */
@@ -64,11 +68,37 @@ const AuditPage = ({ context, wanted, events, next }: AuditProps) => (
       ))}
       <button type="submit">Show</button>
     </form>
+    <form method="post" action="/ui/audit/verify">
+      <Csrf context={context} />
+      <button type="submit" class="quiet">
+        Verify the whole trail
+      </button>
+    </form>
     {events.length === 0 ? <Empty>Nothing fits in this stretch.</Empty> : <Events events={events} />}
     {next === null ? null : (
       <p>
         <a href={`/ui/audit?${new URLSearchParams({ ...wanted, before: String(next) })}`}>Older ones</a>
       </p>
+    )}
+  </Frame>
+);
+
+const ReportPage = ({ context, report }: { context: PageContext; report: AuditReport }) => (
+  <Frame context={context} title="Audit" here="/ui/audit">
+    <p class="crumbs">
+      <a href="/ui/audit">Audit</a>
+    </p>
+    <h1>{report.faults.length === 0 ? 'The trail holds' : 'The trail was altered'}</h1>
+    <Facts>
+      <Fact name="Events">{report.events}</Fact>
+      <Fact name="Seals">{report.seals}</Fact>
+      <Fact name="Sealed up to event">{report.sealedUpTo}</Fact>
+      <Fact name="Newest seal">{report.sealHash === null ? 'none' : <code>{report.sealHash}</code>}</Fact>
+    </Facts>
+    {report.faults.length === 0 ? (
+      <p>Keep the newest seal somewhere else: it shows later that nothing before it was rewritten.</p>
+    ) : (
+      <pre tabindex={0}>{plainText(prettyJson(report.faults))}</pre>
     )}
   </Frame>
 );

@@ -252,6 +252,7 @@ test('the audit trail is read newest first, by task, event and actor', async () 
   expect(rowsOf((await visitor.get('/ui/audit')).body)).toBe(2);
   expect(rowsOf((await visitor.get('/ui/audit?type=created&actor=ann&task=hello-1')).body)).toBe(1);
   expect((await visitor.get('/ui/audit?actor=nobody')).body).toContain('Nothing fits in this stretch.');
+  expect((await visitor.post('/ui/audit/verify', {})).body).toContain('The trail holds');
 });
 
 test('a page with its assets weighs less than 150 KB', async () => {
