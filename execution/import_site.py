@@ -17,6 +17,7 @@ import zlib
 
 MOST_FILES = 10_000
 MOST_FOLDERS = 10_000
+MOST_DEPTH = 100
 MOST_BYTES = 1024 ** 3
 RESERVED = ('directives', 'execution', 'automations', 'anneal-tasks')
 NEW, OLD = '.import-new', '.import-old'
@@ -170,8 +171,7 @@ def unpack(archive: str, folder: str) -> tuple:
     with zipfile.ZipFile(archive) as source:
         entries = source.infolist()
         checked = [(entry, check(entry)) for entry in entries]
-        if sum(not is_folder(entry) for entry in entries) > MOST_FILES:
-            raise Refused(f'the archive has more than {MOST_FILES} files')
+        check_numbers(checked)
         wanted = [(entry, parts) for entry, parts in checked if not passed_over(parts)]
         if len(wanted) < len(checked):
             print(f'left out {len(checked) - len(wanted)} hidden entries, which belong to no site')
@@ -202,6 +202,20 @@ def check(entry: zipfile.ZipInfo) -> list:
     return plain_parts(entry.orig_filename, 'the entry')
 
 
+def check_numbers(checked: list) -> None:
+    """Refuses too many files or folders before the first is written; a deep name makes a folder of each part."""
+    if sum(not is_folder(entry) for entry, _ in checked) > MOST_FILES:
+        raise Refused(f'the archive has more than {MOST_FILES} files')
+    folders = set()
+    for entry, parts in checked:
+        if len(parts) > MOST_DEPTH:
+            raise Refused(f'the entry {entry.filename[:100]!r}… lies deeper than {MOST_DEPTH} folders')
+        last = len(parts) if is_folder(entry) else len(parts) - 1
+        folders.update('/'.join(parts[:depth]) for depth in range(1, last + 1))
+        if len(folders) > MOST_FOLDERS:
+            raise Refused(f'the archive has more than {MOST_FOLDERS} folders')
+
+
 def is_folder(entry: zipfile.ZipInfo) -> bool:
     return entry.filename.endswith('/') or stat.S_ISDIR(entry.external_attr >> 16)
 
@@ -211,13 +225,11 @@ def passed_over(parts: list) -> bool:
 
 
 def make_folders(root: str, parts: list, known: set) -> None:
-    """Makes the folder of these parts and those above it, each counted once."""
+    """Makes the folder of these parts and those above it, where they are not made yet."""
     for depth in range(1, len(parts) + 1):
         here = tuple(parts[:depth])
         if here in known:
             continue
-        if len(known) > MOST_FOLDERS:
-            raise Refused(f'the archive has more than {MOST_FOLDERS} folders')
         try:
             os.mkdir(os.path.join(root, *here))
         except FileExistsError:

@@ -1,6 +1,18 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, beforeEach, describe, expect, test } from 'vitest';
 import { temporaryFolder, writeFiles } from '../helpers/test-app.js';
 import {
   makeHome,
@@ -17,20 +29,28 @@ const script = join(shipped, 'import_site.py');
 const goodSite = `site.writestr('index.html', '<h1>new</h1>')
 site.writestr('assets/site.css', 'h1 {}')`;
 
-/** Writes a zip by statements on an open `zipfile.ZipFile` called `site`; `info` makes an entry of any mode. */
-const writeZip = (path: string, statements: string) =>
+/** Writes zips, each by statements on an open `zipfile.ZipFile` called `site`; `info` makes an entry of any mode. */
+const writeZips = (statements: Record<string, string>) =>
   makeWithPython(
-    `import sys, warnings, zipfile
+    `import json, sys, warnings, zipfile
 warnings.simplefilter('ignore')
 def info(name, mode):
     entry = zipfile.ZipInfo(name)
     entry.external_attr = mode << 16
     return entry
-with zipfile.ZipFile(sys.argv[1], 'w', zipfile.ZIP_DEFLATED) as site:
-${statements.replaceAll(/^/gm, '    ')}
+for path, statements in json.loads(sys.argv[1]).items():
+    with zipfile.ZipFile(path, 'w', zipfile.ZIP_DEFLATED) as site:
+        exec(statements)
 `,
-    path,
+    JSON.stringify(statements),
   );
+const writeZip = (path: string, statements: string) => writeZips({ [path]: statements });
+
+/** Zips that several tests read, made by one Python process. */
+const zips = mkdtempSync(join(tmpdir(), 'doe-zips-'));
+afterAll(() => rmSync(zips, { recursive: true, force: true }));
+const goodZip = join(zips, 'good.zip');
+writeZip(goodZip, goodSite);
 
 let home: string;
 let mcpUrl: string;
@@ -38,7 +58,7 @@ let mcpUrl: string;
 beforeEach(async () => {
   home = makeHome();
   mcpUrl = (await startBridge()).url;
-  writeZip(join(home, 'client1.zip'), goodSite);
+  copyFileSync(goodZip, join(home, 'client1.zip'));
 });
 
 const importSite = (payload: Record<string, unknown> = {}, options: Partial<RunOptions> = {}): Promise<Run> =>
@@ -132,7 +152,7 @@ for number in range(9999): site.writestr(f'a/{number}', '')`,
 });
 
 describe('a hostile archive is refused, and the old folder stays whole', () => {
-  test.each([
+  const hostile: [string, string, RegExp][] = [
     [
       'a name that leaves the folder',
       `site.writestr('../../evil.html', 'x')`,
@@ -159,13 +179,18 @@ describe('a hostile archive is refused, and the old folder stays whole', () => {
     ['too many files', `for number in range(9999): site.writestr(str(number), '')`, /more than 10000 files/],
     [
       'too many folders',
-      `for number in range(101): site.writestr('/'.join([str(number)] + ['d'] * 100) + '/x', '')`,
+      `for number in range(103): site.writestr('/'.join([str(number)] + ['d'] * 98) + '/x', '')`,
       /more than 10000 folders/,
     ],
+    ['a name that is very deep', `site.writestr('d/' * 101 + 'x', 'x')`, /deeper than 100 folders/],
     ['a name that no disk takes', `site.writestr('x' * 300, 'x')`, /File name too long/],
-  ])('%s', async (_what, statements, why) => {
+  ];
+  const zipOf = (what: string) => join(zips, `${what}.zip`);
+  writeZips(Object.fromEntries(hostile.map(([what, statements]) => [zipOf(what), `${goodSite}\n${statements}`])));
+
+  test.each(hostile)('%s', async (what, _statements, why) => {
     writeOldSite();
-    writeZip(join(home, 'client1.zip'), `${goodSite}\n${statements}`);
+    copyFileSync(zipOf(what), join(home, 'client1.zip'));
     expectRefused(await importSite(), why);
     expectOldSite();
     expect(readdirSync(home).sort()).toEqual(['client1.zip', 'directives', 'execution', 'sites']);
@@ -241,14 +266,14 @@ function withFlag(zip: Buffer): Buffer {
 }
 
 describe('a folder that is not its to fill is refused', () => {
-  test.each([
+  const refused = [
+    '',
     '.',
     '..',
     '../outside',
     'sites/../../outside',
     'sites/../execution',
     '/tmp/outside',
-    '',
     'directives',
     'directives/sub',
     'execution',
@@ -263,17 +288,31 @@ describe('a folder that is not its to fill is refused', () => {
     'sites\\client1',
     'C:sites',
     'sites/client1.import-old',
-    'client1.zip',
-    'client1.zip/inside',
-  ])('%j', async (site_dir) => {
+    7,
+    null,
+    ['sites'],
+  ];
+
+  test.each(['execution', '../outside', 'client1.zip', 'client1.zip/inside'])('%j', async (site_dir) => {
     const before = readdirSync(home);
-    expectRefused(await importSite({ site_dir }), /^import_site: /);
+    expectRefused(await importSite({ site_dir }), /^import_site: .*Nothing was changed\./);
     expect(readdirSync(home)).toEqual(before);
     expect(readdirSync(join(home, 'execution'))).toEqual([]);
   });
 
-  test.each([7, null, ['sites'], { a: 1 }])('%j, which is no path', async (site_dir) => {
-    expectRefused(await importSite({ site_dir }), /site_dir must be a path/);
+  test('whatever way it is written', async () => {
+    const under = `import json, os, sys
+sys.path.insert(0, ${JSON.stringify(shipped)})
+import doe, import_site
+def verdict(name):
+    try:
+        return [name, import_site.find_target(os.getcwd(), name, os.path.abspath('client1.zip'))]
+    except import_site.Refused:
+        return [name, 'refused']
+doe.result([verdict(name) for name in doe.payload()['names']])`;
+    const { result } = await importSite({ names: [...refused, 'sites/client1/'] }, { under });
+    const allowed = ['sites/client1/', join(realpathSync(home), 'sites/client1')];
+    expect(result).toEqual([...refused.map((name) => [name, 'refused']), allowed]);
   });
 
   test('a link that leads out of the home, or into a folder of the dispatcher', async () => {
