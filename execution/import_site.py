@@ -203,7 +203,9 @@ def check(entry: zipfile.ZipInfo) -> list:
 
 
 def check_numbers(checked: list) -> None:
-    """Refuses too many files or folders before the first is written; a deep name makes a folder of each part."""
+    """Refuses what is too much by the archive's own word before anything is written; a name makes a folder of each part."""
+    if sum(entry.file_size for entry, _ in checked) > MOST_BYTES:
+        raise Refused(f'the archive unpacks to more than {MOST_BYTES} bytes')
     if sum(not is_folder(entry) for entry, _ in checked) > MOST_FILES:
         raise Refused(f'the archive has more than {MOST_FILES} files')
     folders = set()

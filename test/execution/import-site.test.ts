@@ -196,17 +196,27 @@ describe('a hostile archive is refused, and the old folder stays whole', () => {
     expect(readdirSync(home).sort()).toEqual(['client1.zip', 'directives', 'execution', 'sites']);
   });
 
-  test('more bytes than the limit are counted as they come out', async () => {
+  test('more than 1 GiB by its own word, before anything is written', async () => {
     writeOldSite();
-    writeZip(join(home, 'client1.zip'), `${goodSite}\nsite.writestr('zeros', b'\\0' * 5_000_000)`);
-    const under = `import runpy, sys
-sys.argv[0] = ${JSON.stringify(script)}
-sys.path.insert(0, ${JSON.stringify(shipped)})
-import import_site
-import_site.MOST_BYTES = 4_000_000
-import_site.main()`;
-    expectRefused(await importSite({}, { under }), /unpacks to more than 4000000 bytes/);
+    const path = join(home, 'client1.zip');
+    writeZip(path, `site.writestr('zeros', b'\\0' * 1_000_000)`);
+    claimSize(path, 1024 ** 3 + 1);
+    expectRefused(await importSite(), /unpacks to more than 1073741824 bytes/);
     expectOldSite();
+  });
+
+  test('more bytes than there is room for are counted as they come out', async () => {
+    writeZip(join(home, 'client1.zip'), `site.writestr('zeros', b'\\0' * 5_000_000)`);
+    const under = `import os, sys, zipfile
+sys.path.insert(0, ${JSON.stringify(shipped)})
+import doe, import_site
+with zipfile.ZipFile('client1.zip') as source:
+    try:
+        import_site.write_file(source, source.infolist()[0], 'zeros', 4_000_000)
+    except import_site.Refused as reason:
+        doe.result([str(reason), os.path.getsize('zeros') <= 4_000_000])`;
+    const { result } = await importSite({}, { under });
+    expect(result).toEqual([expect.stringMatching(/unpacks to more than/), true]);
   });
 
   test.each([
@@ -216,14 +226,7 @@ import_site.main()`;
     writeOldSite();
     const path = join(home, 'client1.zip');
     writeZip(path, `site.writestr('zeros', b'\\0' * 1_000_000)`);
-    makeWithPython(
-      `import struct, sys
-data = open(sys.argv[1], 'rb').read()
-assert data.count(struct.pack('<I', 1_000_000)) == 2
-open(sys.argv[1], 'wb').write(data.replace(struct.pack('<I', 1_000_000), struct.pack('<I', int(sys.argv[2]))))`,
-      path,
-      String(claimed),
-    );
+    claimSize(path, claimed);
     expectRefused(await importSite(), /Bad CRC-32|that it claims/);
     expectOldSite();
   });
@@ -251,6 +254,18 @@ open(sys.argv[1], 'wb').write(data.replace(struct.pack('<I', 1_000_000), struct.
     expectOldSite();
   });
 });
+
+/** Makes both headers of a zip's only file, of 1,000,000 bytes, say that it has another size. */
+const claimSize = (path: string, size: number) =>
+  makeWithPython(
+    `import struct, sys
+data = open(sys.argv[1], 'rb').read()
+true = struct.pack('<I', 1_000_000)
+assert data.count(true) == 2
+open(sys.argv[1], 'wb').write(data.replace(true, struct.pack('<I', int(sys.argv[2]))))`,
+    path,
+    String(size),
+  );
 
 /** Sets the flag for encryption in every header of a zip. */
 function withFlag(zip: Buffer): Buffer {
