@@ -145,6 +145,7 @@ export async function createApp({
         leadable: presence.mayLead,
       });
       await worker.start();
+      await presence.beat();
     };
 
     const startWebhook = async (settings: { url: string; secret: string }) => {

@@ -17,6 +17,8 @@ export interface PresenceOptions {
 export interface Presence {
   readonly processId: string;
   join(address: string | null, worker: () => ProcessRow['worker']): Promise<void>;
+  /** Tells the home at once what the worker does, rather than with the next regular beat. */
+  beat(): Promise<void>;
   leave(): Promise<void>;
   /** Whether this process's worker may take tasks: one in a `doe mcp` stands back while another's worker lives. */
   mayLead(): Promise<boolean>;
@@ -32,6 +34,7 @@ export function createPresence({ store, kind, version, leaseMs, clock, log }: Pr
   const lastSeen = new Map<string, { beat: number; since: number }>();
   let ownAddress: string | null = null;
   let timer: NodeJS.Timeout | undefined;
+  let beat = async () => {};
 
   /** A beat that has not moved for a lease, or a pid that is gone from this host, is a dead process. */
   const lives = (row: ProcessRow): boolean => {
@@ -59,11 +62,12 @@ export function createPresence({ store, kind, version, leaseMs, clock, log }: Pr
         worker: worker(),
         version,
       });
-      const beat = () =>
+      beat = () =>
         store.ledger.beat(processId, worker()).catch((error: unknown) => log.warn('process.beat_failed', { error }));
       timer = setInterval(beat, leaseMs / 3);
       timer.unref();
     },
+    beat: () => beat(),
     async leave() {
       clearInterval(timer);
       await store.ledger.leave(processId);

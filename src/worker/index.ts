@@ -177,6 +177,8 @@ export function createWorker({
       void sweep();
       void tidy();
       wake();
+      // After the first look `state` says whether this worker leads.
+      await pumping;
     },
     wake,
     async stop({ graceMs }) {
