@@ -12,7 +12,10 @@ export const underPageName = (address: string): string =>
   address.replace(/^http:\/\/(127\.0\.0\.1|localhost|\[::1\])(?=:|$)/, `http://${pageHost}`);
 
 /** The origins under which this process may be spoken to. */
-export function allowedOrigins(config: Config, ownAddresses: readonly string[]): Set<string> {
+export function allowedOrigins(
+  config: Pick<Config, 'allowedHosts' | 'publicUrl'>,
+  ownAddresses: readonly string[],
+): Set<string> {
   const ports = ownAddresses.map((address) => new URL(address).port || '80');
   const loopback = loopbackNames.flatMap((name) => ports.map((port) => `http://${name}:${port}`));
   const further = config.allowedHosts.flatMap((host) => [

@@ -17,7 +17,7 @@ import { allowedOrigins, assertHostAndOrigin } from './host-origin.js';
 import { streamLogs } from './logs-stream.js';
 import { openApiDocument } from './openapi.js';
 import type { Page } from './page/index.js';
-import { createRefusalCount } from './refusals.js';
+import { createRefusalCount, type RefusalCount } from './refusals.js';
 import { type Route, routes } from './routes.js';
 import { callIntegration } from './run-key.js';
 
@@ -95,7 +95,7 @@ export function createHttpApp({ dispatcher, scope, ownAddresses, worker, mcp }: 
     context.json({ ok: true, result: await callIntegration(dispatcher, context, await readBody(context)) }),
   );
 
-  if (scope === 'all') addOperations(app, dispatcher, keys);
+  if (scope === 'all') addOperations(app, dispatcher, { keys, refusals });
   const closePage = scope === 'all' ? addPage(app, dispatcher, keys) : async () => {};
   if (scope === 'all' && mcp !== null) {
     const modelBehind = (context: Context): Caller => ({ ...keys.callerOf(context.req.raw.headers), channel: 'mcp' });
@@ -130,7 +130,11 @@ const callOf = (context: Context, caller: Caller): CallContext => ({
 const traceparentOf = (context: Context): string | undefined =>
   /^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/.exec(context.req.header('traceparent') ?? '')?.[0];
 
-function addOperations(app: Hono<Env>, dispatcher: Dispatcher, keys: KeyRing): void {
+function addOperations(
+  app: Hono<Env>,
+  dispatcher: Dispatcher,
+  { keys, refusals }: { keys: KeyRing; refusals: RefusalCount },
+): void {
   app.get('/openapi.json', (context) => {
     keys.callerOf(context.req.raw.headers);
     return context.json(openApiDocument(dispatcher.version));
@@ -139,7 +143,7 @@ function addOperations(app: Hono<Env>, dispatcher: Dispatcher, keys: KeyRing): v
   app.get('/metrics', async (context) => {
     keys.callerOf(context.req.raw.headers);
     const { metricsText } = await import('./metrics.js');
-    const { contentType, text } = await metricsText(dispatcher);
+    const { contentType, text } = await metricsText(dispatcher, refusals);
     return context.text(text, 200, { 'Content-Type': contentType });
   });
 

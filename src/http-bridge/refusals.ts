@@ -7,6 +7,8 @@ const batchMs = 60_000;
 
 export interface RefusalCount {
   count(code: ErrorCode): void;
+  /** What was counted since the last batch. */
+  pending(): Record<string, number>;
   /** Writes what was counted since the last batch. */
   flush(): Promise<void>;
 }
@@ -25,6 +27,7 @@ export function createRefusalCount({ store, log }: Dispatcher): RefusalCount {
       .catch((error: unknown) => log.warn('audit.batch_lost', { error }));
   };
   return {
+    pending: () => ({ ...counts }) as Record<string, number>,
     count(code) {
       counts[code] = (counts[code] ?? 0) + 1;
       timer ??= setTimeout(flush, batchMs).unref();

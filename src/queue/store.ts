@@ -379,6 +379,16 @@ export interface AnnealRow {
   closedAt: number | null;
 }
 
+/** Sums over all runs that are kept, and over the whole trail. */
+export interface Figures {
+  /** Since when the longest waiting task that could run now is queued; null where none waits. */
+  oldestQueuedAt: number | null;
+  /** `within[i]` counts the runs that took at most `boundsMs[i]`. */
+  runs: { outcome: Outcome; count: number; totalMs: number; within: number[] }[];
+  /** Those that held under `ok` (of each run the first), the others by their code. */
+  validations: Record<string, number>;
+}
+
 export type ContentKind = 'directive' | 'script';
 
 export interface LedgerStore {
@@ -431,6 +441,9 @@ export interface LedgerStore {
   }): Promise<void>;
   /** The revisions of a directive that were seen, newest first. */
   revisions(directiveId: string): Promise<{ sha256: string; version: number; firstSeenAt: number }[]>;
+
+  /** What a monitor asks for; whole milliseconds as bounds. */
+  figures(boundsMs: readonly number[]): Promise<Figures>;
 
   /** Random, made once for a store: tells two homes apart without naming a path. */
   homeId(): Promise<string>;

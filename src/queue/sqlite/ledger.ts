@@ -3,7 +3,11 @@ import { randomBytes } from 'node:crypto';
 import { fromCursor, toCursor } from '../cursor.js';
 import type { LedgerStore } from '../store.js';
 import type { Context } from './context.js';
+
 import { prepareOnce } from './driver.js';
+
+import { createFigures } from './figures.js';
+
 import {
   type AnnealColumns,
   type EventRow,
@@ -132,6 +136,8 @@ export function createLedgerStore({ db, write, events }: Context): LedgerStore {
       await write(true, () => void note.run({ ...revision, at: events.time() }));
     },
     revisions: async (directiveId) => revisions.all(directiveId),
+
+    figures: createFigures(db, events.time),
 
     homeId: async () => fact.get('home_id')?.value ?? setFact('home_id', randomBytes(12).toString('hex')),
     fact: async (name) => fact.get(name)?.value ?? null,
