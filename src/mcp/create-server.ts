@@ -12,7 +12,8 @@ import { plainText } from './untrusted.js';
 
 const minute = 60_000;
 
-export function createMcpServer(backend: Backend, connection: Connection): McpServer {
+/** @param waitMs how long a call of the 2025 era waits for its form */
+export function createMcpServer(backend: Backend, connection: Connection, waitMs?: number): McpServer {
   const server = new McpServer(
     { name: 'doe-dispatcher', title: 'DOE Dispatcher', version, icons: [serverIcon] },
     {
@@ -28,7 +29,7 @@ export function createMcpServer(backend: Backend, connection: Connection): McpSe
       inputRequired: { legacyShim: false },
     },
   );
-  addTools(server, { backend, connection, askPerson: createAskPerson(() => server.server) });
+  addTools(server, { backend, connection, askPerson: createAskPerson(() => server.server, waitMs) });
   addResources(server, { backend, clean: ({ redact }, text) => redact(plainText(text)) });
   addPrompts(server, backend);
   return server;

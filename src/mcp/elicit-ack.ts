@@ -24,7 +24,7 @@ const formKey = 'acknowledgement';
 /** How long a form stays answerable. */
 const formMs = 10 * 60_000;
 /** How long a call waits for it: hosts give up on calls after a minute. */
-const waitMs = 40_000;
+const formWaitMs = 40_000;
 
 type Answer = z.input<typeof acknowledge.output>;
 type Fields = z.output<typeof acknowledge.input>;
@@ -36,7 +36,7 @@ export type AskPerson = (
 ) => Promise<Answer | InputRequiredResult>;
 
 /** One for each server instance: it remembers the forms that are open on its line. */
-export function createAskPerson(server: () => Server): AskPerson {
+export function createAskPerson(server: () => Server, waitMs = formWaitMs): AskPerson {
   const open = new Map<string, Promise<Answer>>();
   return async (dispatcher, input, call) => {
     const echoed = call.connection.era === 'modern' ? call.context.mcpReq.requestState<string>() : undefined;
@@ -53,7 +53,7 @@ export function createAskPerson(server: () => Server): AskPerson {
     if (form === null)
       return waiting(dispatcher, fields.task_id, 'The person must decide on the page: it does not fit into a form.');
     if (call.connection.era === 'modern') return formResult(dispatcher, input, call, form);
-    return pushForm(dispatcher, fields, call, { form, open });
+    return pushForm(dispatcher, fields, call, { form, open, waitMs });
   };
 }
 
@@ -145,7 +145,7 @@ async function pushForm(
   dispatcher: Dispatcher,
   fields: Fields,
   call: ToolCall,
-  { form, open }: { form: AckForm; open: Map<string, Promise<Answer>> },
+  { form, open, waitMs }: { form: AckForm; open: Map<string, Promise<Answer>>; waitMs: number },
 ): Promise<Answer> {
   const key = `${fields.task_id} ${form.binding}`;
   let pending = open.get(key);
