@@ -41,6 +41,8 @@ interface Described {
   canPlan: boolean;
 }
 
+const askAgainMs = 60_000;
+
 const noParams: JsonObject = { type: 'object', properties: {}, additionalProperties: false };
 
 export function createAutomations({
@@ -70,8 +72,8 @@ export function createAutomations({
     if (known !== undefined) return known;
     const fresh = askModule(module);
     described.set(module.sha256, fresh);
-    // A module that cannot be read is asked again: it may have been the machine.
-    fresh.catch(() => described.delete(module.sha256));
+    // A module that could not be read is asked again later: it may have been the machine. At once, each list would wait for it.
+    fresh.catch(() => setTimeout(() => described.delete(module.sha256), askAgainMs).unref());
     return fresh;
   };
 

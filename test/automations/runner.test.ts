@@ -146,7 +146,7 @@ describe("a home's own automation", () => {
         for (;;) {}
       };`);
     const app = await trusted({ loop });
-    const runner = runnerOver(app, { limitMs: 4000 });
+    const runner = runnerOver(app, { limitMs: 8000 });
     await expect(runner.run('loop', {}, { dryRun: false, caller: callers.agent })).rejects.toMatchObject({
       code: 'automation_timeout',
     });
@@ -294,6 +294,16 @@ describe('the list of automations', () => {
     });
     await expect(run(app, 'syntax')).rejects.toMatchObject({ code: 'automation_failed' });
     expect(JSON.stringify(automations)).not.toContain('base64');
+  });
+
+  it('waits once for a module that never loads', async () => {
+    const stuck = `import { appendFileSync } from 'node:fs'; appendFileSync('loads', 'x'); for (;;) {}`;
+    const app = await trusted({ greet, stuck });
+    const runner = runnerOver(app, { limitMs: 8000 });
+    const errors = async () => (await runner.list()).map(({ error }) => error).filter((error) => error !== null);
+    expect(await errors()).toEqual([expect.stringContaining('took longer') as string]);
+    expect(await errors()).toHaveLength(1);
+    expect(readFileSync(join(app.home, 'loads'), 'utf8')).toBe('x');
   });
 
   it('refuses a module that is a link out of its folder, and one that is no file', async () => {
