@@ -12,7 +12,8 @@ process.on('message', (message) => {
 });
 // Nobody is left to answer to.
 process.on('disconnect', () => process.exit(1));
-new Worker(new URL('./watch-parent.mjs', import.meta.url)).unref();
+// The parent's id is read here: by the time the worker runs, it may be gone.
+new Worker(new URL('./watch-parent.mjs', import.meta.url), { workerData: { parent: process.ppid } }).unref();
 
 async function answer(job) {
   try {
