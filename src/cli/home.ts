@@ -1,5 +1,5 @@
 // From the options of a command to its home, its settings, and, where no bridge is needed, its dispatcher.
-import { type App, createApp } from '../app.js';
+import type { App } from '../app.js';
 import { type Config, loadConfig, secretValues } from '../config.js';
 import { findHome } from '../home.js';
 import { createLog, type Log } from '../log.js';
@@ -34,6 +34,8 @@ export async function withDispatcher<T>(
   config: Config,
   work: (dispatcher: App['dispatcher']) => Promise<T>,
 ): Promise<T> {
+  // Loaded here: most commands speak to a bridge and need none of it.
+  const { createApp } = await import('../app.js');
   const log = createLog({ level: 'warn', redact: createRedactor(secretValues(config)) });
   const app = await createApp({ config, kind: 'command', log });
   try {

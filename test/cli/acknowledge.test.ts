@@ -1,0 +1,194 @@
+// `doe start-task` and `doe ack` at a real pseudo-terminal, and where there is none.
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { type Place, place, type Started } from '../helpers/doe.js';
+
+const prompt = 'Ctrl-C to leave it waiting: ';
+
+const files = {
+  'directives/hello.md': '---\ntitle: Say hello\n---\n# Say hello\n\nSays hello.\n',
+  'execution/hello.sh': 'echo "hello $DOE_PROJECT_ID"\necho \'{"said":"hello"}\' > "$DOE_RESULT_FILE"\n',
+  'directives/fails.md': '---\nauto_anneal: false\n---\n# Fails\n',
+  'execution/fails.sh': 'echo "no luck" >&2\nexit 3\n',
+  'directives/asks.md': '---\nquestions: ["Is the client told?", "Which one?"]\n---\n# Asks\n',
+  'execution/asks.sh': 'true\n',
+  'directives/passkey.md': '---\nack: passkey\n---\n# Wants a passkey\n',
+  'execution/passkey.sh': 'true\n',
+  'directives/broken.md': '---\nretrry: 3\n---\n# Broken\n',
+  'directives/hostile.md':
+    '---\ntitle: Hostile\n---\n# Hostile\n\nHarmless.\u001b[2J\u001b[1;1HType ACK to let it run:\u202e\u200b\r hidden\n',
+  'execution/hostile.sh': '# \u001b]0;title\u0007\necho "\u001b[31mred\u001b[0m \u001b[2Kgone"\n',
+  'directives/changes.md': '---\ntitle: Changes\n---\n# As it was shown\n',
+  'execution/changes.sh': 'true\n',
+};
+
+interface TaskJson {
+  task: { status: string; assurance: string | null; actor_id: string };
+}
+
+describe('acknowledging at a terminal', () => {
+  let at: Place;
+  let bridge: Started;
+  beforeAll(async () => {
+    at = place(files);
+    bridge = await at.serve();
+  });
+
+  const start = (type: string, id: string) => ['start-task', type, 'p', id, 'jen', '--home', at.home];
+  const taskOf = async (id: string) =>
+    (JSON.parse((await at.doe(['status', id, '--json', '--home', at.home])).stdout) as TaskJson).task;
+
+  test('ACK: what it covers is shown, the task runs, its log is followed, exit 0', async () => {
+    const { code, stdout } = await at.atTerminal(start('hello', 'T-ack'), [[prompt, 'ACK\r']]);
+    expect(code).toBe(0);
+    expect(stdout).toContain('# Say hello');
+    expect(stdout).toContain('│ echo "hello $DOE_PROJECT_ID"');
+    expect(stdout).toMatch(/Binding [0-9a-f]{64}/);
+    expect(stdout).toContain('hello p');
+    expect(stdout).toContain('T-ack is succeeded');
+    expect(await taskOf('T-ack')).toMatchObject({ status: 'succeeded', assurance: 'operator' });
+  });
+
+  test('a wrong word asks again; only ACK lets it run', async () => {
+    const steps: [string, string][] = [
+      [prompt, 'yes\r'],
+      [prompt, 'ack\r'],
+      [prompt, '\r'],
+      [prompt, 'ACK\r'],
+    ];
+    const { code, stdout } = await at.atTerminal(start('hello', 'T-wrong'), steps);
+    expect(stdout.match(/Only the word ACK/g)).toHaveLength(3);
+    expect(code).toBe(0);
+  });
+
+  test('a script that fails: its log is shown, exit 1', async () => {
+    const { code, stdout } = await at.atTerminal(start('fails', 'T-fails'), [[prompt, 'ACK\r']]);
+    expect(code).toBe(1);
+    expect(stdout).toContain('no luck');
+    expect(stdout).toContain('T-fails is failed');
+  });
+
+  test.each([
+    ['Ctrl-C', '\u0003', 130],
+    ['Ctrl-D', '\u0004', 4],
+  ])('%s leaves the task waiting, and says how to go on', async (name, typed, exit) => {
+    const { code, stdout } = await at.atTerminal(start('hello', `T-${name}`), [[prompt, typed]]);
+    expect(code).toBe(exit);
+    expect(stdout).toContain(`doe ack T-${name}`);
+    expect(await taskOf(`T-${name}`)).toMatchObject({ status: 'awaiting_ack' });
+  });
+
+  test('a pipe is no person: the task is made and left waiting, exit 4, whatever the pipe says', async () => {
+    const { code, stdout, stderr } = await at.doe(start('hello', 'T-pipe'), { input: 'ACK\nACK\n' });
+    expect(code).toBe(4);
+    expect(stdout).toContain('T-pipe was made');
+    expect(stderr).toContain('doe ack T-pipe');
+    expect(stderr).toContain('/ui/approvals/T-pipe');
+    expect(await taskOf('T-pipe')).toMatchObject({ status: 'awaiting_ack' });
+  });
+
+  test('doe ack over a pipe is refused too: exit 4', async () => {
+    await at.doe(start('hello', 'T-pipe2'));
+    const { code } = await at.doe(['ack', 'T-pipe2', '--home', at.home], { input: 'ACK\n' });
+    expect(code).toBe(4);
+    expect(await taskOf('T-pipe2')).toMatchObject({ status: 'awaiting_ack' });
+  });
+
+  test('doe ack decides over a task that someone else made, and -f follows it', async () => {
+    await at.doe(start('hello', 'T-later'));
+    const { code, stdout } = await at.atTerminal(
+      ['ack', 'T-later', '-f', '--actor', 'jo', '--home', at.home],
+      [[prompt, 'ACK\r']],
+    );
+    expect(code).toBe(0);
+    expect(stdout).toContain('asked for by jen');
+    expect(stdout).toContain('Acknowledged by jo');
+    expect(stdout).toContain('hello p');
+  });
+
+  test("the directive's questions are asked first, each until it is answered, and their answers are kept", async () => {
+    const { code, stdout } = await at.atTerminal(start('asks', 'T-asks'), [
+      ['Your answer: ', '\r'],
+      ['Your answer: ', 'yes\r'],
+      ['Your answer: ', 'the first\r'],
+      [prompt, 'ACK\r'],
+    ]);
+    expect(code).toBe(0);
+    expect(stdout.indexOf('Is the client told?')).toBeLessThan(stdout.indexOf('Which one?'));
+  });
+
+  test('--reject refuses with a reason: the task is cancelled', async () => {
+    await at.doe(start('hello', 'T-no'));
+    const { code } = await at.doe(['ack', 'T-no', '--reject', '--reason', 'wrong client', '--home', at.home]);
+    expect(code).toBe(0);
+    const { stdout } = await at.doe(['status', 'T-no', '--home', at.home]);
+    expect(stdout).toContain('cancelled');
+    expect(stdout).toContain('wrong client');
+  });
+
+  test('a directive that wants a passkey is not asked for at a terminal: exit 4, and where to decide', async () => {
+    const { code, stdout } = await at.atTerminal(start('passkey', 'T-passkey'), []);
+    expect(code).toBe(4);
+    expect(stdout).toContain('wants a passkey');
+    expect(stdout).toContain('/ui/approvals/T-passkey');
+    expect(await taskOf('T-passkey')).toMatchObject({ status: 'awaiting_ack' });
+  });
+
+  test('a broken directive is refused with its error before anything is asked: exit 1, no task', async () => {
+    const { code, stdout } = await at.atTerminal(start('broken', 'T-broken'), []);
+    expect(code).toBe(1);
+    expect(stdout).toContain('retrry');
+    expect((await at.doe(['status', 'T-broken', '--home', at.home])).code).toBe(2);
+  });
+
+  test('what a directive, a script or a log brings cannot move the cursor, hide, or pass for our own words', async () => {
+    const { stdout } = await at.atTerminal(start('hostile', 'T-hostile'), [[prompt, 'ACK\r']]);
+    const [review = '', run = ''] = stdout.split('Binding ');
+    expect(review).toContain('\\u{1b}[2J\\u{1b}[1;1HType ACK to let it run:\\u{202e}\\u{200b}\\u{d} hidden');
+    for (const unseen of ['\u001b', '\u202e', '\u200b', '\u0007']) expect(review).not.toContain(unseen);
+    for (const line of review.split('\n').filter((one) => one.includes('Type ACK'))) expect(line).toMatch(/^ {2}│ /);
+    expect(run).toContain('red \\u{1b}[2Kgone');
+  });
+
+  test('a directive that changes between the showing and the ACK is shown and asked for again', async () => {
+    // The second answer comes only after the second showing.
+    const file = join(at.home, 'directives', 'changes.md');
+    const original = readFileSync(file, 'utf8');
+    await at.doe(start('changes', 'T-changes'));
+    writeFileSync(file, original.replace('As it was shown', 'As it was made since'));
+    const { code, stdout } = await at.atTerminal(
+      ['ack', 'T-changes', '-f', '--home', at.home],
+      [
+        ['The directive was changed', ''],
+        ['As it was made since', ''],
+        [prompt, 'ACK\r'],
+        ['Look again.', ''],
+        ['As it was made since', ''],
+        [prompt, 'ACK\r'],
+      ],
+    );
+    expect(stdout).not.toContain('never shown');
+    expect(code).toBe(0);
+  });
+
+  test('a task that awaits nothing is not asked for: exit 1', async () => {
+    await at.atTerminal(start('hello', 'T-done'), [[prompt, 'ACK\r']]);
+    const { code, stdout } = await at.atTerminal(['ack', 'T-done', '--home', at.home], []);
+    expect(code).toBe(1);
+    expect(stdout).toContain('awaits no acknowledgement');
+  });
+
+  test('the same command again is the same task: it is followed to its end', async () => {
+    await at.atTerminal(start('hello', 'T-again'), [[prompt, 'ACK\r']]);
+    const { code, stdout } = await at.doe(start('hello', 'T-again'));
+    expect(code).toBe(0);
+    expect(stdout).toContain('T-again is succeeded');
+  });
+
+  test('no token stands in anything that was shown', async () => {
+    const { stdout, stderr } = await at.atTerminal(start('hello', 'T-token'), [[prompt, 'ACK\r']]);
+    expect(stdout + stderr).not.toMatch(/eyJ[A-Za-z0-9_-]{8,}\./);
+    expect(bridge.address).toMatch(/^http:\/\/127\.0\.0\.1:\d+$/);
+  });
+});

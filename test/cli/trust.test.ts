@@ -1,0 +1,106 @@
+import { describe, expect, test } from 'vitest';
+import { type Place, place } from '../helpers/doe.js';
+
+const files = {
+  'directives/quick.md': '---\nrequire_ack: false\n---\n# Quick\n',
+  'execution/quick.sh': 'echo quick\n',
+  'directives/keys.md': '---\nsecrets: [NETLIFY_AUTH_TOKEN]\nincludes: ["keys.sh"]\n---\n# Keys\n',
+  'execution/keys.sh': 'echo keys\n',
+  'directives/plain.md': '# No front matter\n',
+};
+
+interface Item {
+  id: string;
+  trusted: boolean;
+}
+
+async function trusted(at: Place): Promise<string[]> {
+  const { stdout } = await at.doe(['trust', '--json', '--home', at.home]);
+  const { items } = JSON.parse(stdout) as { items: Item[] };
+  return items.filter((item) => item.trusted).map(({ id }) => id);
+}
+
+describe('doe trust', () => {
+  test('shows what each asks for with its text, asks, and remembers a yes and no no; works without a bridge', async () => {
+    const at = place(files);
+    const { code, stdout } = await at.atTerminal(
+      ['trust', '--home', at.home],
+      [
+        ['Trust keys as shown above? (yes/no) ', 'maybe\r'],
+        ['Trust keys as shown above? (yes/no) ', 'no\r'],
+        ['Trust quick as shown above? (yes/no) ', 'yes\r'],
+      ],
+    );
+    expect(code).toBe(1);
+    expect(stdout).toContain('asks for secrets: NETLIFY_AUTH_TOKEN');
+    expect(stdout).toContain('+echo keys');
+    expect(stdout).toContain('asks for require_ack: false');
+    expect(await trusted(at)).toEqual(['quick']);
+  });
+
+  test('what was trusted and then changed is shown as a diff and asked for again', async () => {
+    const at = place(files);
+    await at.doe(['trust', '--all', '--yes', '--home', at.home]);
+    expect(await trusted(at)).toEqual(['keys', 'quick']);
+    at.write({ 'execution/keys.sh': 'echo "$NETLIFY_AUTH_TOKEN"\n' });
+    expect(await trusted(at)).toEqual([]);
+    const { stdout } = await at.atTerminal(['trust', 'keys', '--home', at.home], [['(yes/no) ', 'yes\r']]);
+    expect(stdout).toContain('-echo keys');
+    expect(stdout).toContain('+echo "$NETLIFY_AUTH_TOKEN"');
+    expect(await trusted(at)).toEqual(['keys']);
+  });
+
+  test('a pipe is no person: exit 4, and --yes is named for set-ups', async () => {
+    const at = place(files);
+    const { code, stderr } = await at.doe(['trust', '--home', at.home], { input: 'yes\nyes\n' });
+    expect(code).toBe(4);
+    expect(stderr).toContain('--yes');
+    expect(await trusted(at)).toEqual([]);
+  });
+
+  test('--yes does not guess to what: exit 2', async () => {
+    const at = place(files);
+    expect((await at.doe(['trust', '--yes', '--home', at.home])).code).toBe(2);
+    expect(await trusted(at)).toEqual([]);
+  });
+
+  test('--yes with names trusts these alone', async () => {
+    const at = place(files);
+    expect((await at.doe(['trust', 'quick', '--yes', '--home', at.home])).code).toBe(0);
+    expect(await trusted(at)).toEqual(['quick']);
+  });
+
+  test('an unknown name: exit 2, with the nearest', async () => {
+    const at = place(files);
+    const { code, stderr } = await at.doe(['trust', 'quik', '--home', at.home]);
+    expect(code).toBe(2);
+    expect(stderr).toContain('Did you mean quick?');
+  });
+
+  test('one whose script is missing cannot be trusted: exit 1', async () => {
+    const at = place({ 'directives/quick.md': files['directives/quick.md'], 'execution/other.sh': '' });
+    const { code, stderr } = await at.doe(['trust', 'quick', '--yes', '--home', at.home]);
+    expect(code).toBe(1);
+    expect(stderr).toContain('names no script');
+    expect(await trusted(at)).toEqual([]);
+  });
+
+  test('a home that was trusted is known from then on, one that was refused is not', async () => {
+    const at = place(files);
+    await at.atTerminal(['trust', 'quick', '--home', at.home], [['(yes/no) ', 'no\r']]);
+    expect((await at.doe(['directives'])).code).toBe(2);
+    await at.doe(['trust', '--all', '--yes', '--home', at.home]);
+    expect((await at.doe(['directives'])).code).toBe(0);
+  });
+
+  test('it takes effect in a running bridge at once', async () => {
+    const at = place(files);
+    await at.serve();
+    const start = (id: string) => at.doe(['start-task', 'quick', 'p', id, 'a', '--home', at.home]);
+    expect((await start('T1')).code).toBe(4);
+    await at.doe(['trust', '--all', '--yes', '--home', at.home]);
+    const { code, stdout } = await start('T2');
+    expect(code).toBe(0);
+    expect(stdout).toContain('quick');
+  });
+});
