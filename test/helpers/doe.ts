@@ -38,8 +38,10 @@ export interface Place {
   write(files: Record<string, string>): void;
   /** Runs `doe` in the home, with a pipe for stdin. */
   doe(args: string[], options?: RunOptions): Promise<Ended>;
+  /** The same, for a test that looks at it while it runs. */
+  start(args: string[], options?: RunOptions): ChildProcess;
   /** The same at a pseudo-terminal; `steps` are pairs of what to wait for and what to type. */
-  atTerminal(args: string[], steps: [string, string][]): Promise<Ended>;
+  atTerminal(args: string[], steps: [string, string][], environment?: Record<string, string>): Promise<Ended>;
   /** Starts `doe serve` and resolves once it is ready. */
   serve(args?: string[], environment?: Record<string, string>): Promise<Started>;
 }
@@ -99,8 +101,13 @@ export function place(files: Record<string, string> = {}): Place {
       child.stdin.end(options.input ?? '');
       return ended(child);
     },
-    atTerminal: (args, steps) =>
-      ended(start('python3', [terminal, JSON.stringify(steps), process.execPath, command(), ...args])),
+    start: (args, options) => start(process.execPath, [command(), ...args], options),
+    atTerminal: (args, steps, more = {}) =>
+      ended(
+        start('python3', [terminal, JSON.stringify(steps), process.execPath, command(), ...args], {
+          environment: more,
+        }),
+      ),
     async serve(args = [], more = {}) {
       const child = start(process.execPath, [command(), 'serve', '--home', home, ...args], { environment: more });
       const end = ended(child);

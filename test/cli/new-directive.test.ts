@@ -1,0 +1,52 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Ajv2020 } from 'ajv/dist/2020.js';
+import { describe, expect, test } from 'vitest';
+import { parse } from 'yaml';
+import { place } from '../helpers/doe.js';
+
+const prompt = 'Ctrl-C to leave it waiting: ';
+
+describe('doe new directive', () => {
+  test.each(['python', 'node', 'shell'])('one in %s runs as it is, from the first ACK', async (language) => {
+    const at = place({ 'directives/notes.md': '# Notes\n', 'execution/notes.txt': '' });
+    await at.doe(['trust', '--home', at.home]);
+    const made = await at.doe(['new', 'directive', 'my-job', '--language', language]);
+    expect(made.code).toBe(0);
+    expect((await at.doe(['directives', '--check'])).code).toBe(0);
+    await at.serve();
+    const start = ['start-task', 'my-job', 'demo', 'try-1', 'me', '{"name":"example"}'];
+    const { code, stdout } = await at.atTerminal(start, [[prompt, 'ACK\r']]);
+    expect(stdout).toContain('Result: {"done":');
+    expect(code).toBe(0);
+  });
+
+  test('the front matter fits the schema that editors are given, which knows every key and its limits', async () => {
+    const at = place({ 'directives/notes.md': '# Notes\n', 'execution/notes.txt': '' });
+    await at.doe(['new', 'directive', 'my-job', '--home', at.home]);
+    const read = (name: string) => readFileSync(join(at.home, 'directives', name), 'utf8');
+    const schema = JSON.parse(read('front-matter.schema.json')) as object;
+    const matches = new Ajv2020({ strict: false }).compile(schema);
+    const frontMatter = parse(read('my-job.md').split('---\n')[1] ?? '') as object;
+    expect(matches(frontMatter)).toBe(true);
+    expect(matches({ ...frontMatter, 'x-note': 'mine' })).toBe(true);
+    expect(matches({ ...frontMatter, retrry: 3 })).toBe(false);
+    expect(matches({ ...frontMatter, timeout: 'soon' })).toBe(false);
+  });
+
+  test('nothing is overwritten, and nothing half made: exit 2', async () => {
+    const at = place({ 'directives/notes.md': '# Notes\n', 'execution/my_job.py': 'mine\n' });
+    const { code, stderr } = await at.doe(['new', 'directive', 'my-job', '--home', at.home]);
+    expect(code).toBe(2);
+    expect(stderr).toContain('execution/my_job.py');
+    expect(existsSync(join(at.home, 'directives', 'my-job.md'))).toBe(false);
+    expect(readFileSync(join(at.home, 'execution', 'my_job.py'), 'utf8')).toBe('mine\n');
+  });
+
+  test.each(['../evil', 'a b', '.hidden', 'ünï'])('the name %j is refused: exit 2', async (name) => {
+    const at = place({ 'directives/notes.md': '# Notes\n', 'execution/notes.txt': '' });
+    const { code, stderr } = await at.doe(['new', 'directive', name, '--home', at.home]);
+    expect(code).toBe(2);
+    expect(stderr).toContain('publish-newsletter');
+  });
+});
