@@ -39,7 +39,7 @@ const settingName = z
 
 /** A name that says of itself that its value is a secret: those belong under `secrets`, where trust and redaction hold. */
 const secretName =
-  /(TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE|CREDENTIALS?|PRIVATE|API_?KEY|ACCESS_?KEY|_KEY$|WEBHOOK_URL$|_DSN$)/i;
+  /(TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE|CREDENTIALS?|PRIVATE|API_?KEY|ACCESS_?KEY|_KEY$|_AUTH$|AUTHORIZATION|WEBHOOK_URL$|_DSN$)/i;
 
 const plainSettingName = settingName.refine(
   (name) => !secretName.test(name),

@@ -3,12 +3,11 @@ import { lstat, realpath } from 'node:fs/promises';
 import { basename, dirname, join, relative, resolve, sep } from 'node:path';
 import { DispatcherError } from '../errors.js';
 import { containedPath } from './contain.js';
-
-const reserved = ['directives', 'execution', 'automations', 'anneal-tasks'];
+import { policyFolders } from './front-matter.js';
 
 const refusal = (name: string, why: string): DispatcherError =>
   new DispatcherError('invalid_input', `${JSON.stringify(name)} ${why}.`, {
-    hint: `Name a place inside the home, outside ${reserved.join(', ')}, the database and everything hidden.`,
+    hint: `Name a place inside the home, outside ${policyFolders.join(', ')}, the database and everything hidden.`,
   });
 
 /** Compared without case: on macOS `Directives` is `directives`. */
@@ -17,7 +16,7 @@ function assertOrdinary(name: string, way: string): void {
   const first = parts[0] ?? '';
   if (way === '') throw refusal(name, 'is the home itself');
   if (parts.some((part) => part.startsWith('.'))) throw refusal(name, 'is hidden, or lies in a hidden folder');
-  if (reserved.includes(first) || first.startsWith('db.sqlite')) throw refusal(name, `lies in ${first}`);
+  if (policyFolders.includes(first) || first.startsWith('db.sqlite')) throw refusal(name, `lies in ${first}`);
 }
 
 export interface Place {

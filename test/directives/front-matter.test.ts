@@ -138,7 +138,13 @@ test.each(['MCP_SECRET', 'DOE_DATABASE_URL', 'LD_PRELOAD', 'NODE_OPTIONS', 'PYTH
 );
 
 test('a name that says it is a secret cannot be passed on as a plain setting, past trust', () => {
-  for (const name of ['NETLIFY_AUTH_TOKEN', 'AWS_SECRET_ACCESS_KEY', 'DB_PASSWORD', 'N8N_WEBHOOK_URL'])
+  for (const name of [
+    'NETLIFY_AUTH_TOKEN',
+    'AWS_SECRET_ACCESS_KEY',
+    'DB_PASSWORD',
+    'N8N_WEBHOOK_URL',
+    'N8N_WEBHOOK_AUTH',
+  ])
     expect(errorOf(`env: [${name}]`)).toContain('list it under `secrets`');
 });
 
