@@ -26,6 +26,7 @@ const table = {
   invalid_payload: [400, 2],
   unauthorized: [401, 4],
   not_allowed: [403, 4],
+  passkey_refused: [403, 4],
   host_not_allowed: [403, 4],
   origin_not_allowed: [403, 4],
   directive_broken: [409, 1],

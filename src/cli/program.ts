@@ -84,6 +84,12 @@ const groups: Group[] = [
         run: async () => (await import('./open.js')).run,
         options: [json],
       },
+      {
+        usage: 'passkey add',
+        does: 'a link to the page where you enrol a passkey',
+        run: async () => (await import('./open.js')).addPasskey,
+        options: [json],
+      },
     ],
   ],
   [

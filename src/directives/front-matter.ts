@@ -2,7 +2,7 @@
 import { parseDocument } from 'yaml';
 import { z } from 'zod';
 import type { JsonObject } from '../tasks/outcome.js';
-import { assurances, projectIdSchema, taskTypeSchema } from '../tasks/task.js';
+import { actorIdSchema, assurances, projectIdSchema, taskTypeSchema } from '../tasks/task.js';
 import type { FrontMatter } from './index.js';
 import { assertPayloadSchema } from './payload-schema.js';
 
@@ -92,6 +92,8 @@ export const frontMatterSchema = z.strictObject({
   require_ack: z.boolean().default(true),
   ack: z.enum(assurances).default('client'),
   ack_ttl: duration(maxAckTtlMs, '15m').default(maxAckTtlMs),
+  approvers: z.array(actorIdSchema).max(50).default([]),
+  quorum: z.int().min(1).max(10).optional(),
   questions: z.array(z.string().min(1).max(500)).max(20).default([]),
   auto_anneal: z.boolean().default(true),
   includes: z.array(fileName).max(100).default(['**/*']),
@@ -139,9 +141,24 @@ export function parseFrontMatter(
   const known = Object.fromEntries(Object.entries(value).filter(([key]) => !key.startsWith('x-')));
   const parsed = frontMatterSchema.safeParse(known);
   if (!parsed.success) return { ok: false, error: describe(parsed.error) };
+  const against = contradiction(parsed.data);
+  if (against !== null) return { ok: false, error: against };
   const schemaFault = parsed.data.payload === null ? null : assertPayloadSchema(parsed.data.payload as JsonObject);
   if (schemaFault !== null) return { ok: false, error: `payload: ${schemaFault}` };
   return { ok: true, frontMatter: toFrontMatter(parsed.data, id, firstHeading) };
+}
+
+type FrontMatterData = z.output<typeof frontMatterSchema>;
+
+const wantsOwners = ({ approvers, quorum }: FrontMatterData): boolean => approvers.length > 0 || quorum !== undefined;
+
+/** What no field says by itself; null where all fits together. */
+function contradiction(data: FrontMatterData): string | null {
+  if (wantsOwners(data) && !data.require_ack) return 'require_ack: false contradicts approvers and quorum';
+  const names = new Set(data.approvers).size;
+  if (names > 0 && (data.quorum ?? 1) > names)
+    return `quorum: ${data.quorum} can never be reached with ${names} of approvers`;
+  return null;
 }
 
 const describe = (error: z.ZodError): string =>
@@ -169,8 +186,11 @@ function toFrontMatter(
     script: data.script,
     fixScript: data.fix_script,
     requireAck: data.require_ack,
-    ack: data.ack,
+    // Approvers and a quorum are about owners, and only a passkey has one.
+    ack: wantsOwners(data) ? 'passkey' : data.ack,
     ackTtlMs: data.ack_ttl,
+    approvers: data.approvers,
+    quorum: data.quorum ?? 1,
     questions: data.questions,
     autoAnneal: data.auto_anneal,
     includes: data.includes,

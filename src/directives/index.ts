@@ -17,6 +17,10 @@ export interface FrontMatter {
   requireAck: boolean;
   ack: Assurance;
   ackTtlMs: number;
+  /** Whose passkeys count; empty: anybody's. */
+  approvers: string[];
+  /** How many owners of different passkeys must agree. */
+  quorum: number;
   questions: string[];
   autoAnneal: boolean;
   includes: string[];

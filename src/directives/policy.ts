@@ -8,6 +8,10 @@ export interface EffectivePolicy {
   trusted: boolean;
   requireAck: boolean;
   ack: Assurance;
+  /** Whose passkeys count; empty: anybody's. */
+  approvers: string[];
+  /** How many owners of different passkeys must agree; more than 1 only with `ack: passkey`. */
+  quorum: number;
   secrets: string[];
   integrations: string[];
   /** What the directive asks for and does not get until it is trusted; empty where nothing is held back. */
@@ -37,6 +41,8 @@ export function effectivePolicy(frontMatter: FrontMatter, trusted: boolean, minA
     trusted,
     requireAck: trusted ? frontMatter.requireAck : true,
     ack: stronger(minAck, trusted ? frontMatter.ack : stronger('client', frontMatter.ack)),
+    approvers: frontMatter.approvers,
+    quorum: frontMatter.quorum,
     secrets: trusted ? frontMatter.secrets : [],
     integrations: trusted ? frontMatter.integrations : [],
     withheld,

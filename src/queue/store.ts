@@ -256,6 +256,34 @@ export interface Nonce {
   expiresAt: number;
 }
 
+/** A person's passkey: the public half, and whose it is. */
+export interface Credential {
+  id: string;
+  owner: string;
+  /** The page's name that it belongs to. */
+  rpId: string;
+  /** COSE key, base64url. */
+  publicKey: string;
+  counter: number;
+  transports: string[];
+  /** The credential whose touch let this one in; null for the home's first. */
+  vouchedBy: string | null;
+  createdAt: number;
+  usedAt: number | null;
+}
+
+/** One owner's touch for one binding of a task: what it covered and the assertion, so that it can be checked again. */
+export interface Consent {
+  taskId: string;
+  binding: string;
+  credentialId: string;
+  owner: string;
+  covered: JsonObject;
+  assertion: JsonObject;
+  origin: string;
+  at: number;
+}
+
 export interface PeopleStore {
   ack(ackId: string): Promise<Ack | null>;
   /** Oldest first. */
@@ -272,6 +300,16 @@ export interface PeopleStore {
   nonce(id: string, purpose: string): Promise<Nonce | null>;
   /** Takes the nonce out of the store; null where it is unknown, used or past its time. Nobody gets the same one twice. */
   consumeNonce(id: string, purpose: string): Promise<Nonce | null>;
+  /** Oldest first. */
+  credentials(): Promise<Credential[]>;
+  /** Enrols a passkey and writes its event; false where it is known, or where nobody vouches for it and it is not the first. */
+  addCredential(credential: Omit<Credential, 'createdAt' | 'usedAt'>, by: By): Promise<boolean>;
+  /** Moves a credential's counter on; false where it does not go up, as with a replayed or cloned one. */
+  useCredential(id: string, counter: number): Promise<boolean>;
+  /** Keeps a consent, with its event (which has the answers to the directive's questions), and answers all of the task. */
+  consent(consent: Omit<Consent, 'at'> & { answers: JsonValue[] }, by: By): Promise<Consent[]>;
+  /** Of one task, or of all; oldest first. */
+  consents(taskId?: string): Promise<Consent[]>;
 }
 
 // ── ledger: events, processes, contents, the home's own facts ───────────────

@@ -64,6 +64,8 @@ export const acknowledge = defineOperation({
       fields.answers_json as string | JsonValue[] | undefined,
       current.pinned.directive.frontMatter.questions,
     );
+    const missing = await consentsMissing(dispatcher, task, current.policy, { answers, call });
+    if (missing > 0) return stillAwaiting(dispatcher, task, missing);
     const ack = newAck(task, current, {
       assurance,
       answers,
@@ -84,6 +86,41 @@ export const acknowledge = defineOperation({
       next: nextStep(queued),
     };
   },
+});
+
+/**
+ * Keeps the consent of a passkey's owner, and answers how many further owners must agree to this very binding.
+ * @throws DispatcherError `not_allowed` where the owner is none of the approvers
+ */
+async function consentsMissing(
+  { store }: Dispatcher,
+  task: Task,
+  { approvers, quorum }: EffectivePolicy,
+  { answers, call }: Pick<AckFacts, 'answers' | 'call'>,
+): Promise<number> {
+  if (call.evidence?.kind !== 'passkey') return 0;
+  const { kind: _kind, ...touch } = call.evidence;
+  const counts = (owner: string) => approvers.length === 0 || approvers.includes(owner);
+  if (!counts(touch.owner))
+    throw new DispatcherError('not_allowed', `${touch.owner} is none of the approvers of this directive.`, {
+      hint: `These are: ${approvers.join(', ')}.`,
+    });
+  const consents = await store.people.consent(
+    { ...touch, taskId: task.id, binding: task.pins.binding, answers },
+    byOf(call, touch.owner),
+  );
+  const owners = new Set(consents.filter(({ binding }) => binding === task.pins.binding).map(({ owner }) => owner));
+  return Math.max(0, quorum - [...owners].filter(counts).length);
+}
+
+const stillAwaiting = async (dispatcher: Dispatcher, task: Task, missing: number) => ({
+  ack_id: null,
+  task_id: task.id,
+  status: task.status,
+  assurance: null,
+  expires_at: null,
+  approve_url: await dispatcher.approveUrl(task.id),
+  next: `This consent is kept; ${missing === 1 ? 'one more owner of a passkey' : `${missing} more owners of passkeys`} must agree on the page.`,
 });
 
 async function reject(dispatcher: Dispatcher, task: Task, fields: z.output<typeof input>, call: CallContext) {
@@ -157,7 +194,10 @@ const whoMay: Record<Assurance, string> = {
 
 const notEnough = (what: string, wanted: Assurance): DispatcherError =>
   new DispatcherError('not_allowed', `${what} needs ${whoMay[wanted]}; this call brings less.`, {
-    hint: 'Ask the person to decide: on the page (approve_url) or with `doe ack <task_id>`.',
+    hint:
+      wanted === 'passkey'
+        ? 'Ask the person to decide on the page (approve_url).'
+        : 'Ask the person to decide: on the page (approve_url) or with `doe ack <task_id>`.',
     details: { wanted },
   });
 

@@ -5,6 +5,7 @@ import type { Event } from '../queue/store.js';
 import { taskStatuses } from '../tasks/states.js';
 import { assurances, channels, principals, taskIdSchema } from '../tasks/task.js';
 import { defineOperation } from './operation.js';
+import { verifyConsents } from './passkeys.js';
 import { requireOperator } from './views.js';
 
 const readOnly = { readOnlyHint: true, destructiveHint: false, idempotentHint: true, openWorldHint: false } as const;
@@ -64,7 +65,8 @@ export const listAudit = defineOperation({
 export const verifyAudit = defineOperation({
   name: 'verify_audit',
   title: 'Verify the audit trail',
-  description: 'Recomputes every chain and seal of the trail, and names each row that was edited, removed or moved.',
+  description:
+    'Recomputes every chain and seal of the trail, and names each row that was edited, removed or moved; checks every consent of a passkey again.',
   input: z.object({}),
   output: z.object({
     intact: z.boolean(),
@@ -78,9 +80,15 @@ export const verifyAudit = defineOperation({
   }),
   annotations: readOnly,
   tool: false,
-  async run({ store }, _input, call) {
+  async run(dispatcher, _input, call) {
     requireOperator(call, 'Verifying the audit trail');
-    const { events, seals, sealedUpTo, sealHash, faults } = await store.ledger.verify();
+    const { events, seals, sealedUpTo, sealHash, faults: ofRows } = await dispatcher.store.ledger.verify();
+    const ofConsents = (await verifyConsents(dispatcher)).map((fault) => ({
+      kind: 'consent_unproven',
+      seq: 0,
+      ...fault,
+    }));
+    const faults = [...ofRows, ...ofConsents];
     return {
       intact: faults.length === 0,
       events,

@@ -14,11 +14,11 @@ export const openPage = defineOperation({
   name: 'open_page',
   title: 'Open the page',
   description: 'A link that signs the person of this operator key in to the page, once, within a minute.',
-  input: z.object({}),
+  input: z.object({ to: z.enum(['/ui', '/ui/passkeys']).optional().describe('Where the sign-in leads; default /ui') }),
   output: z.object({ url: z.string(), expires_at: z.string() }),
   annotations: { readOnlyHint: false, destructiveHint: false, idempotentHint: false, openWorldHint: false },
   tool: false,
-  async run({ store, pageAddress }, _input, call) {
+  async run({ store, pageAddress }, { to }, call) {
     requireOperator(call, 'Signing in to the page');
     const { keyId } = call.caller;
     if (keyId === null)
@@ -29,6 +29,7 @@ export const openPage = defineOperation({
     const expiresAt = (await store.now()) + codeLifeMs;
     // Only the hash is stored: who reads the database cannot sign in with it.
     await store.people.mintNonce({ id: sha256Hex(code), purpose: signInPurpose, data: { key_id: keyId }, expiresAt });
-    return { url: `${await pageAddress()}/ui/sign-in?code=${code}`, expires_at: isoTime(expiresAt) };
+    const goal = to === undefined ? '' : `&to=${to}`;
+    return { url: `${await pageAddress()}/ui/sign-in?code=${code}${goal}`, expires_at: isoTime(expiresAt) };
   },
 });

@@ -27,7 +27,15 @@ export interface CallContext {
 /** A person's answer to a form in the client (its nonce consumed), or a verified passkey assertion. */
 export type Evidence =
   | { kind: 'elicited'; nonceId: string }
-  | { kind: 'passkey'; credentialId: string; owner: string; assertion: JsonObject };
+  | {
+      kind: 'passkey';
+      credentialId: string;
+      owner: string;
+      assertion: JsonObject;
+      /** What its challenge was made of. */
+      covered: JsonObject;
+      origin: string;
+    };
 
 // biome-ignore lint/suspicious/noExplicitAny: an operation of any input, for lists; `invoke` parses before it runs
 export type AnyOperation = Operation<any, any>;

@@ -40,7 +40,7 @@ export interface Visit {
 export async function signIn(page: Page, app: TestApp): Promise<string> {
   const { url } = (await (await app.request('/ui-codes', { json: {} })).json()) as { url: string };
   await page.goto(url);
-  await page.keyboard.press('Enter');
+  await page.getByRole('button', { name: 'Sign in' }).press('Enter');
   await page.waitForURL('**/ui');
   return new URL(url).origin;
 }

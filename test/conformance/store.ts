@@ -7,6 +7,7 @@ import { createTestClock, type TestClock } from '../helpers/test-app.js';
 import { auditConformance } from './store-audit.js';
 import { claimConformance } from './store-claims.js';
 import { moveConformance } from './store-moves.js';
+import { passkeyConformance } from './store-passkeys.js';
 import { recordConformance } from './store-records.js';
 import { runConformance } from './store-runs.js';
 
@@ -55,6 +56,7 @@ export function storeConformance(name: string, fresh: FreshStore): void {
     claimConformance(under);
     runConformance(under);
     recordConformance(under);
+    passkeyConformance(under);
     auditConformance(under);
   });
 }

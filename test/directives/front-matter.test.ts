@@ -22,6 +22,8 @@ test('every key has the default that the contract names', () => {
       requireAck: true,
       ack: 'client',
       ackTtlMs: 900_000,
+      approvers: [],
+      quorum: 1,
       questions: [],
       autoAnneal: true,
       includes: ['**/*'],
@@ -152,4 +154,21 @@ test('editors get a JSON Schema with every key', () => {
   const schema = frontMatterJsonSchema() as { properties: Record<string, unknown>; additionalProperties: boolean };
   expect(Object.keys(schema.properties)).toEqual(expect.arrayContaining(['task_type', 'payload', 'sandbox']));
   expect(schema.additionalProperties).toBe(false);
+});
+
+test.each([
+  ['approvers: [jo, tom]', { ack: 'passkey', approvers: ['jo', 'tom'], quorum: 1 }],
+  ['quorum: 2', { ack: 'passkey', approvers: [], quorum: 2 }],
+  ['{ ack: client, approvers: [jo, tom], quorum: 2 }', { ack: 'passkey', approvers: ['jo', 'tom'], quorum: 2 }],
+])('%s asks for passkeys', (yaml, wanted) => {
+  expect(parse(yaml)).toMatchObject({ ok: true, frontMatter: wanted });
+});
+
+test.each([
+  ['{ require_ack: false, quorum: 2 }', 'contradicts'],
+  ['{ approvers: [jo], quorum: 2 }', 'can never be reached'],
+  ['{ approvers: [jo, jo], quorum: 2 }', 'can never be reached'],
+  ['quorum: 0', 'quorum'],
+])('%s is refused', (yaml, why) => {
+  expect(parse(yaml)).toMatchObject({ ok: false, error: expect.stringContaining(why) });
 });

@@ -2,10 +2,12 @@
 import { extname } from 'node:path';
 import type { Pinned } from '../../directives/index.js';
 import type { EffectivePolicy } from '../../directives/policy.js';
+import type { Credential } from '../../queue/store.js';
 import type { Task } from '../../tasks/task.js';
 import type { Dispatcher } from '../../tools/dispatcher.js';
 import { checkPins, directiveNow, pinTask } from '../../tools/pinning.js';
 import { type PageContext, viewerOf } from './env.js';
+import { partyOf } from './passkeys.js';
 
 export interface ApprovalFacts {
   task: Task;
@@ -18,6 +20,12 @@ export interface ApprovalFacts {
   /** The script as it last succeeded; null where it never did. */
   lastSuccess: { scriptText: string | null; at: number; sameScript: boolean } | null;
   command: string[] | null;
+  /** Passkeys that this page can ask for. */
+  passkeys: Credential[];
+  /** Passkeys that were let in since this person last approved this directive. */
+  newPasskeys: Credential[];
+  /** Owners who have agreed to exactly this. */
+  agreed: string[];
 }
 
 export async function approvalFacts(dispatcher: Dispatcher, task: Task, context: PageContext): Promise<ApprovalFacts> {
@@ -26,9 +34,11 @@ export async function approvalFacts(dispatcher: Dispatcher, task: Task, context:
   const check = await checkPins(dispatcher, task);
   const now = check.ok ? check : await pinnedNow(dispatcher, task);
   const { directiveId } = task.pins;
-  const [ack, success] = await Promise.all([
+  const [ack, success, credentials, consents] = await Promise.all([
     store.people.lastAckBy(keyId, directiveId),
     store.tasks.lastSuccess(directiveId),
+    store.people.credentials(),
+    store.people.consents(task.id),
   ]);
   const present = now?.pinned.pins ?? task.pins;
   return {
@@ -52,6 +62,9 @@ export async function approvalFacts(dispatcher: Dispatcher, task: Task, context:
             scriptText: await store.ledger.content(success.run.scriptSha256),
           },
     command: now === null ? null : commandOf(now.pinned, task),
+    passkeys: credentials.filter(({ rpId }) => rpId === partyOf(context).rpId),
+    newPasskeys: credentials.filter(({ createdAt }) => createdAt > (ack?.issuedAt ?? 0)),
+    agreed: [...new Set(consents.filter(({ binding }) => binding === task.pins.binding).map(({ owner }) => owner))],
   };
 }
 

@@ -10,6 +10,7 @@ import { withHiddenShown } from './hidden-characters.js';
 import { Csrf, Frame } from './layout.js';
 import { plainText } from './log.js';
 import { renderMarkdown } from './markdown.js';
+import { PasskeyFields } from './passkeys.js';
 import { Payload, Source } from './payload.js';
 import { Ago, AssuranceBadge, durationText, Empty, Fact, Facts, Hash, Refusal } from './words.js';
 
@@ -68,6 +69,8 @@ const AtAGlance = ({ facts }: { facts: ApprovalFacts }) => {
         </Fact>
         <Fact name="Needs">
           <AssuranceBadge assurance={wantedAssurance(facts)} />
+          {policy !== undefined && policy.quorum > 1 ? ` of ${policy.quorum} people` : ''}
+          {policy !== undefined && policy.approvers.length > 0 ? ` (${policy.approvers.join(', ')})` : ''}
         </Fact>
         <Fact name="May run">
           {task.policy.maxAttempts === 1 ? 'once' : `up to ${task.policy.maxAttempts} times`},{' '}
@@ -98,7 +101,8 @@ interface Note {
 }
 
 /** What a careful reader would look at first. */
-function notesOf({ task, now, lastApproved, lastSuccess }: ApprovalFacts): Note[] {
+function notesOf(facts: ApprovalFacts): Note[] {
+  const { task, now, lastApproved, lastSuccess, newPasskeys, agreed } = facts;
   const notes: Note[] = [];
   const warn = (text: string) => notes.push({ kind: 'warn', text });
   const good = (text: string) => notes.push({ kind: 'good', text });
@@ -111,6 +115,15 @@ function notesOf({ task, now, lastApproved, lastSuccess }: ApprovalFacts): Note[
   if (lastSuccess === null) warn('This directive has never succeeded here.');
   else if (lastSuccess.sameScript) good('The script is the one that last succeeded.');
   else warn('The script, or a file that it can load, has changed since its last success.');
+  if (wantedAssurance(facts) === 'passkey')
+    for (const { owner, createdAt } of newPasskeys)
+      warn(
+        `A passkey of ${owner} was enrolled ${new Date(createdAt).toISOString().slice(0, 16).replace('T', ' ')} UTC.`,
+      );
+  if (agreed.length > 0 && now !== null && now.policy.quorum > 1)
+    good(
+      `${agreed.join(', ')} agreed; ${Math.max(0, now.policy.quorum - agreed.length)} of ${now.policy.quorum} missing.`,
+    );
   return notes;
 }
 
@@ -243,25 +256,52 @@ interface ApproveFormProps {
   questions: string[];
 }
 
-const ApproveForm = ({ context, facts: { task }, path, entered, questions }: ApproveFormProps) => (
-  <form method="post" action={`${path}/approve`} class="approve" autocomplete="off">
-    <Csrf context={context} />
-    <input type="hidden" name="binding" value={task.pins.binding} />
-    {questions.map((question, index) => (
-      <>
-        <label for={`answer-${index}`}>{withHiddenShown(question)}</label>
-        <textarea id={`answer-${index}`} name={`answer-${index}`} rows={2} required>
-          {entered?.get(`answer-${index}`) ?? ''}
-        </textarea>
-      </>
-    ))}
-    <label for="typed">
-      Type <code class="copy">{task.id}</code> to approve
-    </label>
-    <input id="typed" name="typed" required spellcheck={false} autocapitalize="off" autocomplete="off" value="" />
-    <button type="submit">Approve</button>
+const ApproveForm = ({ context, facts, path, entered, questions }: ApproveFormProps) => {
+  const { task, passkeys } = facts;
+  const onlyPasskey = wantedAssurance(facts) === 'passkey';
+  const common = (
+    <>
+      <Csrf context={context} />
+      <input type="hidden" name="binding" value={task.pins.binding} />
+      {questions.map((question, index) => (
+        <>
+          <label for={`answer-${index}`}>{withHiddenShown(question)}</label>
+          <textarea id={`answer-${index}`} name={`answer-${index}`} rows={2} required>
+            {entered?.get(`answer-${index}`) ?? ''}
+          </textarea>
+        </>
+      ))}
+    </>
+  );
+  const binding = (
     <p class="muted">
       Binding <Hash sha256={task.pins.binding} />
     </p>
-  </form>
-);
+  );
+  if (onlyPasskey)
+    return (
+      <form method="post" action={`${path}/approve`} class="approve" data-passkey={`${path}/options`}>
+        {common}
+        <PasskeyFields />
+        {passkeys.length === 0 ? (
+          <p class="warn">
+            This directive wants a passkey, and none is enrolled here. <a href="/ui/passkeys">Enrol one</a>
+          </p>
+        ) : (
+          <button type="submit">Approve with a passkey</button>
+        )}
+        {binding}
+      </form>
+    );
+  return (
+    <form method="post" action={`${path}/approve`} class="approve" autocomplete="off">
+      {common}
+      <label for="typed">
+        Type <code class="copy">{task.id}</code> to approve
+      </label>
+      <input id="typed" name="typed" required spellcheck={false} autocapitalize="off" autocomplete="off" value="" />
+      <button type="submit">Approve</button>
+      {binding}
+    </form>
+  );
+};

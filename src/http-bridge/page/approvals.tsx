@@ -5,6 +5,7 @@ import type { Task } from '../../tasks/task.js';
 import type { Dispatcher } from '../../tools/dispatcher.js';
 import { acknowledge } from '../../tools/index.js';
 import { invoke } from '../../tools/operation.js';
+import { finishApproval } from '../../tools/passkeys.js';
 import { requireTask } from '../../tools/views.js';
 import { ApprovalPage } from './approval.js';
 import { approvalFacts } from './approval-facts.js';
@@ -12,6 +13,7 @@ import { actorOf, callOf, type PageContext, type PageEnv } from './env.js';
 import type { Form } from './form.js';
 import { Frame, send } from './layout.js';
 import { plainText } from './log.js';
+import { partyOf, touchIn } from './passkeys.js';
 import { Ago, Empty } from './words.js';
 
 const shownAtOnce = 50;
@@ -32,21 +34,25 @@ export function addApprovals(app: Hono<PageEnv>, dispatcher: Dispatcher): void {
 
   app.post('/approvals/:id/approve', (context) =>
     decide(context, dispatcher, async (task, form) => {
-      if (form.get('typed')?.trim() !== task.id)
+      const touch = touchIn(form);
+      if (touch === null && form.get('typed')?.trim() !== task.id)
         throw new DispatcherError('invalid_input', `What was typed is not the task’s id, ${task.id}.`, {
           hint: 'Type the id as it stands at the top; that is your yes to this very task.',
         });
+      const call = callOf(context);
+      const evidence =
+        touch === null ? undefined : await finishApproval(dispatcher, task, { party: partyOf(context), touch, call });
       await invoke(
         dispatcher,
         acknowledge,
         {
           task_id: task.id,
-          actor_id: actorOf(context),
+          actor_id: evidence?.owner ?? actorOf(context),
           binding: form.get('binding') ?? '',
           ...answersOf(form),
           decision: 'approve',
         },
-        callOf(context),
+        { ...call, evidence },
       );
     }),
   );

@@ -1,8 +1,10 @@
 // The audit trail: who did what, through which door, with which key.
 import type { Hono } from 'hono';
-import type { AuditReport, Event } from '../../queue/store.js';
+import type { Event } from '../../queue/store.js';
 import type { Dispatcher } from '../../tools/dispatcher.js';
-import type { PageContext, PageEnv } from './env.js';
+import { verifyAudit } from '../../tools/index.js';
+import { invoke } from '../../tools/operation.js';
+import { callOf, type PageContext, type PageEnv } from './env.js';
 import { eventDetail, eventText, eventTone } from './events.js';
 import { Csrf, Frame, send } from './layout.js';
 import { plainText } from './log.js';
@@ -28,7 +30,7 @@ export function addAudit(app: Hono<PageEnv>, dispatcher: Dispatcher): void {
   });
 
   app.post('/audit/verify', async (context) =>
-    send(context, <ReportPage context={context} report={await dispatcher.store.ledger.verify()} />),
+    send(context, <ReportPage context={context} report={await invoke(dispatcher, verifyAudit, {}, callOf(context))} />),
   );
 }
 
@@ -83,19 +85,21 @@ const AuditPage = ({ context, wanted, events, next }: AuditProps) => (
   </Frame>
 );
 
-const ReportPage = ({ context, report }: { context: PageContext; report: AuditReport }) => (
+type Report = Awaited<ReturnType<typeof verifyAudit.run>>;
+
+const ReportPage = ({ context, report }: { context: PageContext; report: Report }) => (
   <Frame context={context} title="Audit" here="/ui/audit">
     <p class="crumbs">
       <a href="/ui/audit">Audit</a>
     </p>
-    <h1>{report.faults.length === 0 ? 'The trail holds' : 'The trail was altered'}</h1>
+    <h1>{report.intact ? 'The trail holds' : 'The trail was altered'}</h1>
     <Facts>
       <Fact name="Events">{report.events}</Fact>
       <Fact name="Seals">{report.seals}</Fact>
-      <Fact name="Sealed up to event">{report.sealedUpTo}</Fact>
-      <Fact name="Newest seal">{report.sealHash === null ? 'none' : <code>{report.sealHash}</code>}</Fact>
+      <Fact name="Sealed up to event">{report.sealed_up_to}</Fact>
+      <Fact name="Newest seal">{report.seal_hash === null ? 'none' : <code>{report.seal_hash}</code>}</Fact>
     </Facts>
-    {report.faults.length === 0 ? (
+    {report.intact ? (
       <p>Keep the newest seal somewhere else: it shows later that nothing before it was rewritten.</p>
     ) : (
       <pre tabindex={0}>{plainText(prettyJson(report.faults))}</pre>

@@ -21,6 +21,9 @@ const texts: Record<string, string> = {
   retried: 'sent round again',
   validated: 'the script checked its token',
   trusted: 'trusted',
+  consented: 'one owner of a passkey agreed',
+  passkey_added: 'a passkey was enrolled',
+  passkey_refused: 'a passkey was refused',
   paused: 'paused',
   resumed: 'resumed',
   signed_in: 'signed in',
@@ -40,8 +43,9 @@ const bad = [
   'failure_recorded',
   'cancelled',
   'sign_in_refused',
+  'passkey_refused',
 ];
-const good = ['acknowledged', 'succeeded', 'anneal_completed', 'trusted'];
+const good = ['acknowledged', 'succeeded', 'anneal_completed', 'trusted', 'consented'];
 
 export const eventTone = ({ type }: Pick<Event, 'type'>): string => {
   if (good.includes(type)) return 'good';

@@ -14,6 +14,7 @@ import type { PageContext, PageEnv } from './env.js';
 import { changesAreOurs, securityHeaders, underOwnName } from './guard.js';
 import { ProblemPage, send } from './layout.js';
 import { createLive } from './live.js';
+import { addPasskeys } from './passkeys.js';
 import { createSessions } from './session.js';
 import { addSignIn } from './sign-in.js';
 import { addTasks } from './tasks.js';
@@ -51,6 +52,7 @@ export function createPage(dispatcher: Dispatcher, keys: KeyRing): Page {
   addDirectives(app, dispatcher);
   addAnneals(app, dispatcher);
   addAudit(app, dispatcher);
+  addPasskeys(app, dispatcher);
 
   return { fetch: (request, dialed) => app.fetch(request, { dialed }), close: () => live.close() };
 }
@@ -92,6 +94,9 @@ function problem(context: PageContext, error: unknown, { log }: Dispatcher): Res
   const { code } = publicError(error);
   if (code === 'internal') log.error('page.failed', { path: context.req.path, error });
   const status = httpStatus(code) as ContentfulStatusCode;
+  // The page's own script asks for JSON, and shows the words of a refusal.
+  if (context.req.header('accept') === 'application/json')
+    return context.json({ ok: false, ...publicError(error) }, status);
   if (context.get('viewer') === undefined) context.set('viewer', null);
   return send(context, <ProblemPage context={context} error={error} />, status);
 }

@@ -96,7 +96,9 @@ const Navigation = ({ here, waiting, csrf, person }: NavigationProps) => (
     </nav>
     {csrf === null ? null : (
       <form method="post" action="/ui/sign-out" class="who">
-        <span>{person ?? 'operator'}</span>
+        <a href="/ui/passkeys" title="Passkeys">
+          {person ?? 'operator'}
+        </a>
         <input type="hidden" name="csrf" value={csrf} />
         <button type="submit" class="quiet">
           Sign out

@@ -2,6 +2,7 @@
 import type { JsonObject } from '../../tasks/outcome.js';
 import type { PeopleStore, TrustItem, TrustKind } from '../store.js';
 import type { Context } from './context.js';
+import { createPasskeyStore } from './passkeys.js';
 import { type AckRow, toAck } from './rows.js';
 
 interface TrustRow {
@@ -18,7 +19,8 @@ const toTrustItem = (row: TrustRow): TrustItem => ({
   scriptSha256: row.script_sha256,
 });
 
-export function createPeopleStore({ db, write, events }: Context): PeopleStore {
+export function createPeopleStore(context: Context): PeopleStore {
+  const { db, write, events } = context;
   const ack = db.prepare<[string], AckRow>('SELECT * FROM acks WHERE id = ?');
   const acks = db.prepare<[string], AckRow>('SELECT * FROM acks WHERE task_id = ? ORDER BY issued_at, rowid');
   const lastAckBy = db.prepare<[string, string], AckRow>(
@@ -43,6 +45,7 @@ export function createPeopleStore({ db, write, events }: Context): PeopleStore {
   );
 
   return {
+    ...createPasskeyStore(context),
     async ack(ackId) {
       const row = ack.get(ackId);
       return row === undefined ? null : toAck(row);

@@ -226,6 +226,31 @@ CREATE TABLE directives (
   PRIMARY KEY (id, sha256)
 ) STRICT;
 
+CREATE TABLE passkeys (
+  id TEXT PRIMARY KEY,
+  owner TEXT NOT NULL,
+  rp_id TEXT NOT NULL,
+  public_key TEXT NOT NULL,
+  counter INTEGER NOT NULL,
+  transports TEXT NOT NULL,
+  vouched_by TEXT,
+  created_at INTEGER NOT NULL,
+  used_at INTEGER
+) STRICT;
+
+CREATE TABLE consents (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  task_id TEXT NOT NULL,
+  binding TEXT NOT NULL,
+  credential_id TEXT NOT NULL REFERENCES passkeys (id),
+  owner TEXT NOT NULL,
+  covered TEXT NOT NULL,
+  assertion TEXT NOT NULL,
+  origin TEXT NOT NULL,
+  at INTEGER NOT NULL
+) STRICT;
+CREATE INDEX consents_by_task ON consents (task_id, id);
+
 CREATE TABLE nonces (id TEXT PRIMARY KEY, purpose TEXT NOT NULL, data TEXT NOT NULL, expires_at INTEGER NOT NULL) STRICT;
 `,
   },

@@ -64,6 +64,14 @@ test('a link signs in once and within a minute, and looking at it uses nothing u
   expect((await createVisitor(app).post('/ui/sign-in', { code: late })).status).toBe(401);
 });
 
+test('a link for enrolling a passkey leads there', async () => {
+  const app = await createTestApp({ noWorker: true });
+  const { url } = (await (await app.request('/ui-codes', { json: { to: '/ui/passkeys' } })).json()) as { url: string };
+  const visitor = createVisitor(app);
+  const { body } = await visitor.get(url.slice(visitor.origin.length));
+  expect(body).toContain('name="to" value="/ui/passkeys"');
+});
+
 test('an agent key gets no link', async () => {
   const app = await createTestApp({ noWorker: true });
   const answer = await app.request('/ui-codes', { json: {}, key: agentKey });

@@ -17,7 +17,7 @@ function moveTo(step) {
 const keys = {
   j: () => moveTo(1),
   k: () => moveTo(-1),
-  a: () => document.querySelector('.approve input:not([type=hidden]), .approve textarea')?.focus(),
+  a: () => document.querySelector('.approve :is(input:not([type=hidden]), textarea, button)')?.focus(),
   r: () => document.getElementById('reason')?.focus(),
 };
 
@@ -254,3 +254,41 @@ function showLog(box) {
   document.addEventListener('doe-news', open);
   open();
 }
+
+// -- passkeys --------------------------------------------------------------
+
+/** Asks the server for a challenge, the person for a touch, and sends the form with both. */
+async function touchAndSend(form) {
+  const answer = await fetch(form.dataset.passkey, {
+    method: 'POST',
+    headers: { Accept: 'application/json', 'Content-Type': 'application/x-www-form-urlencoded' },
+    body: new URLSearchParams({ csrf: form.elements.csrf.value }),
+  });
+  const options = await answer.json();
+  if (!answer.ok) throw new Error(`${options.error} ${options.hint ?? ''}`);
+  const { nonce, request, creation } = options;
+  form.elements.nonce.value = nonce;
+  if (request !== null) {
+    const publicKey = PublicKeyCredential.parseRequestOptionsFromJSON(request);
+    form.elements.assertion.value = JSON.stringify((await navigator.credentials.get({ publicKey })).toJSON());
+  }
+  if (creation !== null) {
+    const publicKey = PublicKeyCredential.parseCreationOptionsFromJSON(creation);
+    form.elements.registration.value = JSON.stringify((await navigator.credentials.create({ publicKey })).toJSON());
+  }
+  form.submit();
+}
+
+for (const form of document.querySelectorAll('form[data-passkey]'))
+  form.addEventListener('submit', (event) => {
+    event.preventDefault();
+    const fault = form.querySelector('[data-passkey-fault]');
+    fault.textContent = '';
+    if (globalThis.PublicKeyCredential?.parseRequestOptionsFromJSON === undefined) {
+      fault.textContent = 'This browser has no passkeys, or is too old for them.';
+      return;
+    }
+    touchAndSend(form).catch((error) => {
+      fault.textContent = error.name === 'NotAllowedError' ? 'No passkey was touched.' : error.message;
+    });
+  });
