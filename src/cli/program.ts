@@ -260,6 +260,7 @@ const groups: Group[] = [
 ];
 
 const families: Record<string, string> = {
+  passkey: 'passkeys, for approvals that no key alone can give',
   new: 'make a directive from a template',
   anneal: 'what failed and waits for repair: list, show, complete, dismiss',
 };
