@@ -9,7 +9,7 @@ import { invoke } from '../tools/operation.js';
 import { surroundings } from './environment.js';
 import { type CommonOptions, terminalCall, withDispatcher } from './home.js';
 import { say, sayJson } from './output.js';
-import { launchFor, mcpServers, type Snippet, snippets } from './snippets.js';
+import { exampleFile, launchFor, type Snippet, snippets } from './snippets.js';
 import { bold, dim, indented } from './text.js';
 
 export async function run(options: CommonOptions): Promise<void> {
@@ -17,7 +17,7 @@ export async function run(options: CommonOptions): Promise<void> {
   const home = resolve(around.cwd, options.home ?? (around.doeHome || '.'));
   const laid = await layOut(home);
   const launch = launchFor(home, process);
-  const example = await writeNew(join(home, 'mcp.json.example'), `${mcpServers(launch)}\n`);
+  const example = await writeNew(join(home, 'mcp.json.example'), `${exampleFile(launch)}\n`);
   (example ? laid.created : laid.kept).push('mcp.json.example');
   const secrets = await ensureSecrets(home);
   const trust = await withDispatcher(loadConfig(home), (dispatcher) => trustOwn(dispatcher, laid));
@@ -67,9 +67,10 @@ function tell({ home, created, kept, secrets, trusted, untrusted }: Done): void 
   if (untrusted.length > 0) say(`  not trusted yet: ${untrusted.join(', ')}. Look at them with \`doe trust\`.`);
 }
 
-function tellSnippet({ client, file, text }: Snippet): void {
+function tellSnippet({ client, file, text, link }: Snippet): void {
   say(`\n${bold(client)}${file === null ? '' : dim(`  ${file}`)}`);
   say(indented(text));
+  if (link !== undefined) say(dim(indented(`or open ${link}`)));
 }
 
 function tellNext(home: string, { created }: LaidOut): void {

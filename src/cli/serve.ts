@@ -4,6 +4,7 @@ import { type Config, loadConfig } from '../config.js';
 import { DispatcherError } from '../errors.js';
 import { findHome } from '../home.js';
 import { ensureSecrets } from '../home-secrets.js';
+import { version } from '../version.js';
 import { surroundings } from './environment.js';
 import { type CommonOptions, logOf } from './home.js';
 import { note } from './output.js';
@@ -28,7 +29,7 @@ export async function run(options: ServeOptions): Promise<void> {
   const app = await createApp({ config, kind: 'serve', log, noWorker: !options.worker });
   try {
     await app.start().catch((error: unknown) => explainPort(error, config));
-    announce(app, config);
+    await announce(app, config);
     const reason = await ending.wished;
     log.info('serve.stopping', { reason, grace_s: options.grace });
   } finally {
@@ -37,17 +38,31 @@ export async function run(options: ServeOptions): Promise<void> {
   log.info('serve.stopped');
 }
 
-function announce({ address, workerState }: App, config: Config): void {
+async function announce({ address, workerState }: App, config: Config): Promise<void> {
   const page = config.publicUrl ?? address?.replace(/127\.0\.0\.1|localhost|\[::1\]/, 'doe.localhost');
   if (process.stderr.isTTY !== true) {
     logOf(config).info('serve.ready', { address, page: `${page}/ui`, worker: workerState, home: config.home });
     return;
   }
+  const link = await signInLink(String(address), config);
+  if (link !== null) note(`Sign in once, within a minute: ${link}`);
   note(`${bold('doe')} serves ${config.home}`);
   note(`  bridge  ${address}`);
-  note(`  page    ${page}/ui   (sign in with the key in .env: MCP_API_KEY)`);
+  note(`  page    ${page}/ui   (\`doe open\` gives a fresh link)`);
   note(`  worker  ${workerState}`);
   note('Ctrl-C stops it; a second one at once.');
+}
+
+/** For the person at this terminal, who holds the home's keys anyway; null where there is none. */
+async function signInLink(address: string, { operatorKeys }: Config): Promise<string | null> {
+  const [operator] = operatorKeys;
+  if (operator === undefined) return null;
+  const response = await fetch(`${address}/ui-codes`, {
+    method: 'POST',
+    headers: { 'x-api-key': operator.key, 'user-agent': `doe-cli/${version}` },
+  });
+  const { url } = (await response.json()) as { url?: string };
+  return url ?? null;
 }
 
 async function explainPort(error: unknown, { host, port }: Config): Promise<never> {

@@ -19,6 +19,8 @@ const files = {
   'directives/hostile.md':
     '---\ntitle: Hostile\n---\n# Hostile\n\nHarmless.\u001b[2J\u001b[1;1HType ACK to let it run:\u202e\u200b\r hidden\n',
   'execution/hostile.sh': '# \u001b]0;title\u0007\necho "\u001b[31mred\u001b[0m \u001b[2Kgone"\n',
+  'directives/slow.md': '---\ntitle: Slow\n---\n# Slow\n',
+  'execution/slow.sh': 'echo "it has begun"\nexec sleep 60\n',
   'directives/changes.md': '---\ntitle: Changes\n---\n# As it was shown\n',
   'execution/changes.sh': 'true\n',
 };
@@ -77,6 +79,17 @@ describe('acknowledging at a terminal', () => {
     expect(code).toBe(exit);
     expect(stdout).toContain(`doe ack T-${name}`);
     expect(await taskOf(`T-${name}`)).toMatchObject({ status: 'awaiting_ack' });
+  });
+
+  test('Ctrl-C while a task is followed ends the looking, not the task', async () => {
+    const { code, stdout } = await at.atTerminal(start('slow', 'T-slow'), [
+      [prompt, 'ACK\r'],
+      ['it has begun', '\u0003'],
+    ]);
+    expect(code).toBe(130);
+    expect(stdout).toContain('The task goes on.');
+    expect(await taskOf('T-slow')).toMatchObject({ status: 'running' });
+    await at.doe(['cancel', 'T-slow', '--home', at.home]);
   });
 
   test('a pipe is no person: the task is made and left waiting, exit 4, whatever the pipe says', async () => {

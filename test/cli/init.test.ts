@@ -1,6 +1,10 @@
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, test } from 'vitest';
+import { Client } from '@modelcontextprotocol/client';
+import { StdioClientTransport } from '@modelcontextprotocol/client/stdio';
+import { parse as parseToml } from 'smol-toml';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { packageRoot } from '../../src/version.js';
 import { command, place } from '../helpers/doe.js';
 
 interface Done {
@@ -11,7 +15,7 @@ interface Done {
   trusted: string[];
   untrusted: string[];
   foreign_scripts: string[];
-  clients: { client: string; file: string | null; text: string }[];
+  clients: { client: string; file: string | null; text: string; link?: string }[];
 }
 
 const done = (stdout: string) => JSON.parse(stdout) as Done;
@@ -77,20 +81,57 @@ describe('doe init', () => {
       'Claude Desktop',
       'Claude Code',
       'VS Code',
+      'VS Code, over HTTP',
       'Codex',
       'Zed',
       'MCP Inspector',
     ]);
-    for (const { text } of clients) expect(text).toContain(join(home, 'agency'));
-    const cursor = JSON.parse(clients[0]?.text ?? '') as { mcpServers: { doe: unknown } };
     const launch = { command: process.execPath, args: [command(), 'mcp', '--home', join(home, 'agency')] };
-    expect(cursor.mcpServers.doe).toEqual(launch);
-    expect(JSON.parse(readFileSync(join(home, 'agency', 'mcp.json.example'), 'utf8'))).toEqual({
+    expect(JSON.parse(readFileSync(join(home, 'agency', 'mcp.json.example'), 'utf8'))).toMatchObject({
       mcpServers: { doe: launch },
     });
     const secret = /MCP_SECRET=(\S+)/.exec(readFileSync(join(home, 'agency', '.env'), 'utf8'))?.[1] ?? '';
     expect(secret).toHaveLength(43);
     expect(stdout).not.toContain(secret);
+  });
+
+  test('every one of them parses and starts the same program, which is a server', async () => {
+    const { doe, home, environment } = place();
+    const { clients } = done((await doe(['init', '--json'])).stdout);
+    const textOf = (name: string) => clients.find(({ client }) => client === name)?.text ?? '';
+    const launch = { command: process.execPath, args: [command(), 'mcp', '--home', home] };
+    const line = [launch.command, ...launch.args].join(' ');
+    expect(JSON.parse(textOf('Cursor'))).toEqual({ mcpServers: { doe: launch } });
+    expect(JSON.parse(textOf('Claude Desktop'))).toEqual({ mcpServers: { doe: launch } });
+    expect(JSON.parse(textOf('VS Code'))).toEqual({ servers: { doe: { type: 'stdio', ...launch } } });
+    expect(JSON.parse(textOf('VS Code, over HTTP'))).toMatchObject({ inputs: [{ password: true }] });
+    expect(JSON.parse(textOf('Zed'))).toMatchObject({ context_servers: { doe: launch } });
+    expect(parseToml(textOf('Codex'))).toEqual({ mcp_servers: { doe: launch } });
+    expect(textOf('Claude Code')).toBe(`claude mcp add doe -- ${line}`);
+    expect(textOf('MCP Inspector')).toContain(line);
+    const links = clients.flatMap(({ link }) => (link === undefined ? [] : [new URL(link)]));
+    const [cursor = '', vsCode = ''] = [
+      links[0]?.searchParams.get('config'),
+      decodeURIComponent(links[1]?.search ?? ''),
+    ];
+    expect(JSON.parse(Buffer.from(cursor ?? '', 'base64').toString())).toEqual(launch);
+    expect(JSON.parse(vsCode?.slice(1) ?? '')).toEqual({ name: 'doe', type: 'stdio', ...launch });
+
+    const client = new Client({ name: 'test', version: '1.0.0' });
+    onTestFinished(() => client.close());
+    await client.connect(new StdioClientTransport({ ...launch, env: environment, stderr: 'ignore' }));
+    expect((await client.listTools()).tools).toHaveLength(12);
+  });
+
+  test('the example that the package ships has the same form as what init prints', async () => {
+    const shipped = JSON.parse(readFileSync(join(packageRoot, 'mcp.json.example'), 'utf8')) as object;
+    expect(shipped).toMatchObject({
+      mcpServers: { doe: { command: 'npx', args: expect.arrayContaining(['doe-dispatcher', 'mcp', '--home']) } },
+    });
+    const { doe, home } = place();
+    await doe(['init']);
+    const own = JSON.parse(readFileSync(join(home, 'mcp.json.example'), 'utf8')) as { mcpServers: object };
+    expect(Object.keys(own.mcpServers)).toEqual(Object.keys((shipped as typeof own).mcpServers));
   });
 
   test('.env and the database are for the owner alone', async () => {

@@ -33,6 +33,16 @@ describe('doe serve', () => {
     expect((await doe(['tasks', '--home', home])).code).toBe(0);
   });
 
+  test('at a terminal it first gives a link that signs the person in, and Ctrl-C ends it with 0', async () => {
+    const { atTerminal, home } = place(smallHome);
+    const { code, stdout } = await atTerminal(['serve', '--home', home], [['Ctrl-C stops it', '\u0003']]);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^Sign in once, within a minute: http:\/\/doe\.localhost:\d+\/ui\/sign-in\?code=[\w-]+$/m);
+    expect(stdout).toMatch(/page {4}http:\/\/doe\.localhost:\d+\/ui/);
+    const { MCP_API_KEY = '' } = parse(readFileSync(join(home, '.env')));
+    expect(stdout).not.toContain(MCP_API_KEY);
+  });
+
   test('without a worker it says so', async () => {
     const { serve } = place(smallHome);
     const { address } = await serve(['--no-worker']);
