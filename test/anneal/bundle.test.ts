@@ -218,10 +218,20 @@ test('a corrected payload that does not fit is refused and changes nothing', asy
 });
 
 test('where neither the failed nor the present revision wants an ack, a repair goes straight to the queue', async () => {
+  const app = await createJobApp('[ -e ok ]', { frontMatter: 'require_ack: false' });
+  await trustAll(app);
+  const { task_id } = await createJob(app);
+  await app.until(task_id, 'needs_anneal');
+  writeFileSync(join(app.home, 'ok'), '');
+  expect((await app.call(annealComplete, { task_id, note: 'it is there now' })).status).toBe('queued');
+  expect(await app.until(task_id, 'succeeded', 'needs_anneal')).toMatchObject({ status: 'succeeded', attempts: 1 });
+});
+
+test('a repaired script is not trusted any more: the repair awaits a person', async () => {
   const app = await createJobApp('exit 1', { frontMatter: 'require_ack: false' });
   await trustAll(app);
   const { task_id } = await createJob(app);
   await app.until(task_id, 'needs_anneal');
   app.write({ 'execution/job.sh': 'exit 0' });
-  expect((await app.call(annealComplete, { task_id, note: 'x' })).status).toBe('awaiting_ack');
+  expect((await app.call(annealComplete, { task_id })).status).toBe('awaiting_ack');
 });

@@ -56,7 +56,7 @@ const answer = await fetch(process.env.MCP_URL + '/mcp/validate-ack?task_id=' + 
 console.log('validated', answer.status);
 const { networkInterfaces } = await import('node:os');
 console.log('interfaces', Object.keys(networkInterfaces()).join());
-await fetch('http://127.0.0.1:${new URL('http://127.0.0.1:1').port || 1}/').then(() => console.log('leaked'), () => console.log('unreachable'));
+await fetch('${app.address}/health').then(() => console.log('leaked'), () => console.log('unreachable'));
 `,
     });
     const { log } = await shown(app);

@@ -52,6 +52,7 @@ export function createRunMoves({ db, write, events, mover, failures }: Context):
   const ackById = db.prepare<[string], AckRow>('SELECT * FROM acks WHERE id = ?');
   const addAck = db.prepare(insertAck);
   const markFirstStart = db.prepare('UPDATE acks SET first_started_at = ? WHERE id = ? AND first_started_at IS NULL');
+  const lapse = db.prepare('UPDATE acks SET revoked_at = ? WHERE id = ? AND revoked_at IS NULL AND spent_at IS NULL');
   const insertRun = db.prepare(insertInto('runs', runColumns));
   const runById = db.prepare<[string], RunColumns>('SELECT * FROM runs WHERE id = ?');
   const runsOf = db.prepare<[string], RunColumns>('SELECT * FROM runs WHERE task_id = ? ORDER BY started_at, rowid');
@@ -163,6 +164,7 @@ export function createRunMoves({ db, write, events, mover, failures }: Context):
           data: { run_id: runId, attempt: row.attempts + 1, ack_id: ackId },
         });
         if (moved === null) return null;
+        if (known === undefined && own !== undefined) lapse.run(at, own.id);
         if (known === undefined && given !== null) addAck.run(ackValues(given, first));
         else markFirstStart.run(at, ackId);
         insertRun.run({
