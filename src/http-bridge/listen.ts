@@ -1,5 +1,5 @@
 // A listening server. `close` ends open connections: streams would otherwise hold a stop for ever.
-
+import { once } from 'node:events';
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { createAdaptorServer, type HttpBindings } from '@hono/node-server';
@@ -10,8 +10,11 @@ export interface Listener {
   /** Such as `http://127.0.0.1:3001`. */
   address: string;
   port: number;
-  close(): Promise<void>;
+  /** Takes no more requests, lets `endStreams` say its last words, and ends what is still open half a second later. */
+  close(endStreams?: () => Promise<void>): Promise<void>;
 }
+
+const lastWordsMs = 500;
 
 /** @throws DispatcherError `port_in_use`, `config_invalid` */
 export function listen(fetch: HttpApp['fetch'], { host, port }: { host: string; port: number }): Promise<Listener> {
@@ -19,6 +22,7 @@ export function listen(fetch: HttpApp['fetch'], { host, port }: { host: string; 
     fetch: (request, env) => fetch(request, env as HttpBindings),
     overrideGlobalObjects: false,
   }) as Server;
+  const underWay = followAnswers(server);
   return new Promise((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => reject(listenError(error, host, port)));
     server.listen(port, host, () => {
@@ -27,14 +31,43 @@ export function listen(fetch: HttpApp['fetch'], { host, port }: { host: string; 
       resolve({
         address: `http://${name === '0.0.0.0' ? '127.0.0.1' : name === '[::]' ? '[::1]' : name}:${bound}`,
         port: bound,
-        close: () =>
-          new Promise((closed) => {
-            server.close(() => closed());
-            server.closeAllConnections();
-          }),
+        async close(endStreams) {
+          const closed = once(server, 'close');
+          server.close();
+          if (endStreams !== undefined) {
+            await endStreams();
+            await underWay.over(lastWordsMs);
+          }
+          server.closeAllConnections();
+          await closed;
+        },
       });
     });
   });
+}
+
+/** Resolves `over` once every answer that was begun has been sent, or given up. */
+function followAnswers(server: Server): { over(atMostMs: number): Promise<void> } {
+  let count = 0;
+  let sent = () => {};
+  server.on('request', (_, response) => {
+    count += 1;
+    response.once('close', () => {
+      count -= 1;
+      if (count === 0) sent();
+    });
+  });
+  return {
+    over: (atMostMs) =>
+      new Promise((resolve) => {
+        const timer = setTimeout(resolve, atMostMs);
+        sent = () => {
+          clearTimeout(timer);
+          resolve();
+        };
+        if (count === 0) sent();
+      }),
+  };
 }
 
 function listenError(error: NodeJS.ErrnoException, host: string, port: number): DispatcherError {
