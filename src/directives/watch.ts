@@ -10,10 +10,16 @@ export interface DiskWatch {
   close(): Promise<void>;
 }
 
-/** Watches directives/ and execution/ while somebody listens; chokidar is loaded on the first listener. */
+/**
+ * Watches directives/ and execution/ while somebody listens; chokidar is loaded on the first listener. Listeners are also
+ * called when the watch begins to see: what changed until then would be news to nobody.
+ */
 export function createDiskWatch(home: string, log: Log): DiskWatch {
   const listeners = new Set<() => void>();
   let watcher: Promise<FSWatcher> | undefined;
+  const tell = () => {
+    for (const listener of [...listeners]) listener();
+  };
   const start = async () => {
     const { watch } = await import('chokidar');
     const folders = ['directives', 'execution'].map((folder) => join(home, folder));
@@ -22,11 +28,10 @@ export function createDiskWatch(home: string, log: Log): DiskWatch {
       ignored: /(^|\/)(\.|node_modules|__pycache__)[^/]*$/,
       followSymlinks: false,
     })
-      .on('all', () => {
-        for (const listener of [...listeners]) listener();
-      })
+      .on('all', tell)
       .on('error', (error) => log.warn('directives.watch_failed', { error }));
     await new Promise<void>((resolve) => started.once('ready', resolve));
+    tell();
     return started;
   };
   return {

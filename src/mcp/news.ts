@@ -5,6 +5,7 @@ import type { Event } from '../queue/store.js';
 import { skillNames, skillUri } from '../resources/skills.js';
 import { settledStatuses } from '../tasks/states.js';
 import type { Dispatcher } from '../tools/dispatcher.js';
+import type { Backend } from './connection.js';
 
 export interface News {
   /** Resources that changed, by URI. */
@@ -13,14 +14,55 @@ export interface News {
   listChanged(): void;
 }
 
+export interface NewsFeed {
+  /** Resolves once every later change will be told: an answer given before it might be old without anybody saying so. */
+  ready: Promise<void>;
+  /** Tells of what happens from now on, until it is stopped. */
+  follow(news: News): () => void;
+  stop(): void;
+}
+
+/** What the lines of one process answer from. */
+export interface Source {
+  /** The dispatcher, once later changes will be told. */
+  backend: Backend;
+  news(): Promise<NewsFeed>;
+  stop(): void;
+}
+
+/** The feed begins when it is first asked for. */
+export function createSource(dispatcher: Promise<Dispatcher>): Source {
+  let feed: NewsFeed | undefined;
+  const news = async () => {
+    const known = await dispatcher;
+    feed ??= createNewsFeed(known);
+    return feed;
+  };
+  return {
+    news,
+    async backend() {
+      await (await news()).ready;
+      return dispatcher;
+    },
+    stop: () => feed?.stop(),
+  };
+}
+
 const page = 500;
 /** Log lines come in bursts; a reader of the log is told at most this often. */
 const logMs = 1_000;
 
-/** Calls back until it is stopped. Begins with what happens after now. */
-export function createNewsFeed(dispatcher: Dispatcher, news: News): () => void {
+/** One for all lines of a process: the changes are read once. */
+function createNewsFeed(dispatcher: Dispatcher): NewsFeed {
   const { store, directives, log } = dispatcher;
-  let seq: number | undefined;
+  const followers = new Set<News>();
+  const updated = (uris: string[]) => {
+    if (uris.length > 0) for (const news of followers) news.updated(uris);
+  };
+  const listChanged = () => {
+    for (const news of followers) news.listChanged();
+  };
+  let seq = 0;
   let stopped = false;
   let reading = false;
   let again = false;
@@ -29,7 +71,6 @@ export function createNewsFeed(dispatcher: Dispatcher, news: News): () => void {
   const logEnds = new Map<string, number>();
 
   const readEvents = async () => {
-    seq ??= await store.ledger.newestSeq();
     for (let events: Event[] = [], more = true; more && !stopped; more = events.length === page) {
       events = await store.ledger.changes(seq, page);
       seq = events.at(-1)?.seq ?? seq;
@@ -45,9 +86,9 @@ export function createNewsFeed(dispatcher: Dispatcher, news: News): () => void {
       if (to === 'running') logEnds.set(taskId, 0);
       else if (settledStatuses.includes(to)) logEnds.delete(taskId);
     }
-    news.updated([...ids].flatMap((id) => [`task://${id}`, `task://${id}/log`]));
+    updated([...ids].flatMap((id) => [`task://${id}`, `task://${id}/log`]));
     if (ofTasks.some(({ from, to }) => from === null || to === 'needs_anneal' || from === 'needs_anneal'))
-      news.listChanged();
+      listChanged();
   };
 
   const readLogs = async () => {
@@ -55,17 +96,16 @@ export function createNewsFeed(dispatcher: Dispatcher, news: News): () => void {
       const newest = (await store.logs.tail(id, 1)).at(-1)?.id ?? 0;
       if (newest === end) continue;
       logEnds.set(id, newest);
-      news.updated([`task://${id}/log`]);
+      updated([`task://${id}/log`]);
     }
   };
 
   const readDirectives = async () => {
-    const now = revisionsOf(await directives.list());
-    const changed = [...now].filter(([uri, sha256]) => revisions.has(uri) && revisions.get(uri) !== sha256);
-    const listChanged = now.size !== revisions.size || [...now.keys()].some((uri) => !revisions.has(uri));
-    revisions = now;
-    news.updated(changed.map(([uri]) => uri));
-    if (listChanged) news.listChanged();
+    await ready;
+    const before = revisions;
+    revisions = revisionsOf(await directives.list());
+    updated([...revisions].flatMap(([uri, sha256]) => (before.has(uri) && before.get(uri) !== sha256 ? [uri] : [])));
+    if (revisions.size !== before.size || [...revisions.keys()].some((uri) => !before.has(uri))) listChanged();
   };
 
   const run = (job: () => Promise<void>) =>
@@ -75,6 +115,7 @@ export function createNewsFeed(dispatcher: Dispatcher, news: News): () => void {
 
   const readAll = async () => {
     reading = true;
+    await ready;
     while (again && !stopped) {
       again = false;
       await run(readEvents);
@@ -92,18 +133,28 @@ export function createNewsFeed(dispatcher: Dispatcher, news: News): () => void {
       }, logMs).unref();
   };
 
+  // Watched first and read then: what changes in between is read twice rather than never.
   const stopStore = store.watch(onCommit);
-  let stopFiles = () => {};
-  void run(async () => {
-    seq ??= await store.ledger.newestSeq();
-    revisions = revisionsOf(await directives.list());
-    if (!stopped) stopFiles = directives.watch(() => void run(readDirectives));
+  let directivesRead = Promise.resolve();
+  const stopFiles = directives.watch(() => {
+    directivesRead = directivesRead.then(() => run(readDirectives));
   });
-  return () => {
-    stopped = true;
-    clearTimeout(logTimer);
-    stopStore();
-    stopFiles();
+  const ready = run(async () => {
+    seq = await store.ledger.newestSeq();
+    revisions = revisionsOf(await directives.list());
+  });
+  return {
+    ready,
+    follow(news) {
+      followers.add(news);
+      return () => followers.delete(news);
+    },
+    stop() {
+      stopped = true;
+      clearTimeout(logTimer);
+      stopStore();
+      stopFiles();
+    },
   };
 }
 
@@ -118,7 +169,7 @@ const revisionsOf = (directives: Directive[]): Map<string, string> =>
  * News for the one server of a long-lived line. In the 2025 era only what was subscribed is sent
  * (resources/subscribe); in the 2026 era the serving entry filters by its subscriptions/listen.
  */
-export function followNews(dispatcher: Promise<Dispatcher>, { server }: McpServer, era: ProtocolEra): () => void {
+export function followNews({ news }: Source, { server }: McpServer, era: ProtocolEra): () => void {
   const subscribed = new Set<string>();
   const wanted = (uri: string) => era === 'modern' || subscribed.has(uri);
   if (era === 'legacy') {
@@ -135,9 +186,9 @@ export function followNews(dispatcher: Promise<Dispatcher>, { server }: McpServe
   let stopped = false;
   // A line that closes while news is on its way is no fault.
   const quiet = (sent: Promise<void>) => sent.catch(() => {});
-  const begin = (known: Dispatcher) => {
-    if (stopped) return;
-    stop = createNewsFeed(known, {
+  const begin = (feed: NewsFeed) => {
+    if (stopped || stop !== null) return;
+    stop = feed.follow({
       updated: (uris) => {
         for (const uri of uris) if (wanted(uri)) void quiet(server.sendResourceUpdated({ uri }));
       },
@@ -145,8 +196,8 @@ export function followNews(dispatcher: Promise<Dispatcher>, { server }: McpServe
     });
   };
   // A line that asks for nothing costs nothing: the feed begins with the handshake's end.
-  server.oninitialized = () => void dispatcher.then(begin, () => {});
-  if (era === 'modern') void dispatcher.then(begin, () => {});
+  server.oninitialized = () => void news().then(begin, () => {});
+  if (era === 'modern') void news().then(begin, () => {});
   return () => {
     stopped = true;
     stop?.();

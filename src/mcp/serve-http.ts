@@ -5,7 +5,7 @@ import type { Caller } from '../tasks/task.js';
 import type { Dispatcher } from '../tools/dispatcher.js';
 import { connectionOf } from './connection.js';
 import { createMcpServer } from './create-server.js';
-import { createNewsFeed } from './news.js';
+import { createSource } from './news.js';
 import { createSseLines, type SseLines } from './serve-sse.js';
 import { createSessions } from './sessions.js';
 
@@ -17,30 +17,38 @@ export interface McpHttp {
 }
 
 export function createMcpHttp(dispatcher: Dispatcher): McpHttp {
-  const backend = async () => dispatcher;
+  const source = createSource(Promise.resolve(dispatcher));
   const modern = createMcpHandler(
     ({ authInfo }) => {
       const caller = callerIn(authInfo);
-      return createMcpServer(backend, connectionOf(caller, 'modern', `key:${caller.keyId}`));
+      return createMcpServer(source.backend, connectionOf(caller, 'modern', `key:${caller.keyId}`));
     },
     { legacy: 'reject', onerror: (error) => dispatcher.log.debug('mcp.request_failed', { error }) },
   );
-  const sessions = createSessions(dispatcher);
-  const sse = createSseLines(dispatcher);
-  const stopNews = createNewsFeed(dispatcher, {
-    updated: (uris) => {
-      for (const uri of uris) modern.notify.resourceUpdated(uri);
-    },
-    listChanged: () => modern.notify.resourcesChanged(),
-  });
+  const sessions = createSessions(dispatcher, source);
+  const sse = createSseLines(source);
+  let followed: Promise<void> | undefined;
+  /** Before the first answer, since whoever listens must miss nothing; and not sooner, since nobody may ever come. */
+  const follow = async () => {
+    const feed = await source.news();
+    feed.follow({
+      updated: (uris) => {
+        for (const uri of uris) modern.notify.resourceUpdated(uri);
+      },
+      listChanged: () => modern.notify.resourcesChanged(),
+    });
+    await feed.ready;
+  };
   return {
     async fetch(request, caller) {
       if (request.method !== 'POST' || (await isLegacyRequest(request))) return sessions.fetch(request, caller);
+      followed ??= follow();
+      await followed;
       return modern.fetch(request, { authInfo: authInfoOf(caller) });
     },
     sse: sse.handle,
     async close() {
-      stopNews();
+      source.stop();
       await Promise.all([modern.close(), sessions.close(), sse.close()]);
     },
   };

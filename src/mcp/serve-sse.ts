@@ -3,10 +3,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { SSEServerTransport } from '@modelcontextprotocol/server-legacy/sse';
 import type { Caller } from '../tasks/task.js';
-import type { Dispatcher } from '../tools/dispatcher.js';
 import { connectionOf } from './connection.js';
 import { createMcpServer } from './create-server.js';
-import { followNews } from './news.js';
+import { followNews, type Source } from './news.js';
 
 const most = 100;
 
@@ -16,7 +15,7 @@ export interface SseLines {
   close(): Promise<void>;
 }
 
-export function createSseLines(dispatcher: Dispatcher): SseLines {
+export function createSseLines(source: Source): SseLines {
   const lines = new Map<string, { transport: SSEServerTransport; keyId: string | null; close(): Promise<void> }>();
 
   const open = async (outgoing: ServerResponse, caller: Caller) => {
@@ -24,8 +23,8 @@ export function createSseLines(dispatcher: Dispatcher): SseLines {
     if (lines.size >= most) await lines.values().next().value?.close();
     const transport = new SSEServerTransport('/messages', outgoing);
     const id = transport.sessionId;
-    const server = createMcpServer(async () => dispatcher, connectionOf(caller, 'legacy', `sse:${id}`));
-    const stopNews = followNews(Promise.resolve(dispatcher), server, 'legacy');
+    const server = createMcpServer(source.backend, connectionOf(caller, 'legacy', `sse:${id}`));
+    const stopNews = followNews(source, server, 'legacy');
     const close = async () => {
       lines.delete(id);
       stopNews();

@@ -7,7 +7,7 @@ import type { Caller } from '../tasks/task.js';
 import type { Dispatcher } from '../tools/dispatcher.js';
 import type { Connection } from './connection.js';
 import { createMcpServer } from './create-server.js';
-import { followNews } from './news.js';
+import { createSource, followNews } from './news.js';
 
 export interface ServeStdioOptions {
   /** Rejects with a DispatcherError where there is no home to work in: every tool then says so. */
@@ -29,12 +29,13 @@ export function serveStdio({ dispatcher, log, onEnd }: ServeStdioOptions): { clo
   process.stdout.once('error', onEnd);
 
   const id = randomUUID();
+  const source = createSource(dispatcher);
   const stops: (() => void)[] = [];
   const line = serveLine(
     ({ era }) => {
       const connection: Connection = { era, caller, id, mayAsk: true };
-      const server = createMcpServer(() => dispatcher, connection);
-      stops.push(followNews(dispatcher, server, era));
+      const server = createMcpServer(source.backend, connection);
+      stops.push(followNews(source, server, era));
       return server;
     },
     {
@@ -45,6 +46,7 @@ export function serveStdio({ dispatcher, log, onEnd }: ServeStdioOptions): { clo
   return {
     async close() {
       for (const stop of stops) stop();
+      source.stop();
       process.stdin.unpipe();
       await line.close();
     },

@@ -5,7 +5,7 @@ import type { Caller } from '../tasks/task.js';
 import type { Dispatcher } from '../tools/dispatcher.js';
 import { connectionOf } from './connection.js';
 import { createMcpServer } from './create-server.js';
-import { followNews } from './news.js';
+import { followNews, type Source } from './news.js';
 
 const most = 100;
 const idleMs = 30 * 60_000;
@@ -24,8 +24,7 @@ export interface Sessions {
   close(): Promise<void>;
 }
 
-export function createSessions(dispatcher: Dispatcher): Sessions {
-  const { clock } = dispatcher;
+export function createSessions({ clock }: Pick<Dispatcher, 'clock'>, source: Source): Sessions {
   const sessions = new Map<string, Session>();
   const sweep = setInterval(() => void endIdle(), idleMs / 10).unref();
 
@@ -45,8 +44,8 @@ export function createSessions(dispatcher: Dispatcher): Sessions {
     await makeRoom();
     const id = randomUUID();
     const transport = new WebStandardStreamableHTTPServerTransport({ sessionIdGenerator: () => id });
-    const server = createMcpServer(async () => dispatcher, connectionOf(caller, 'legacy', `session:${id}`));
-    const stopNews = followNews(Promise.resolve(dispatcher), server, 'legacy');
+    const server = createMcpServer(source.backend, connectionOf(caller, 'legacy', `session:${id}`));
+    const stopNews = followNews(source, server, 'legacy');
     const session: Session = {
       transport,
       keyId: caller.keyId,
