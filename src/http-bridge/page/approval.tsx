@@ -1,5 +1,6 @@
 // One decision: all that the acknowledgement would cover, what is new about it, and the two forms.
 import { raw } from 'hono/html';
+import type { FrontMatter } from '../../directives/index.js';
 import type { PublicError } from '../../errors.js';
 import { visiblePayload } from '../../tasks/task.js';
 import { type ApprovalFacts, wantedAssurance } from './approval-facts.js';
@@ -76,6 +77,7 @@ const AtAGlance = ({ facts }: { facts: ApprovalFacts }) => {
           {task.policy.maxAttempts === 1 ? 'once' : `up to ${task.policy.maxAttempts} times`},{' '}
           {durationText(task.policy.timeoutMs)} each
         </Fact>
+        {now === null ? null : <Fact name="Sandbox">{sandboxText(now.pinned.directive.frontMatter.sandbox)}</Fact>}
         <Fact name="Secrets">{listOf(policy?.secrets)}</Fact>
         <Fact name="Integrations">{listOf(policy?.integrations)}</Fact>
       </Facts>
@@ -87,6 +89,13 @@ const AtAGlance = ({ facts }: { facts: ApprovalFacts }) => {
     </>
   );
 };
+
+const sandboxText = (sandbox: FrontMatter['sandbox']) =>
+  sandbox === null ? (
+    <span class="muted">none: it may do what you may</span>
+  ) : (
+    `bwrap, ${sandbox.network ? 'with network' : 'no network'}, writes ${sandbox.write.join(', ') || 'nothing'}`
+  );
 
 const listOf = (names: string[] | undefined) =>
   names === undefined || names.length === 0 ? (

@@ -1,7 +1,8 @@
 // The inbox: what waits for a person, oldest first.
 import type { Hono } from 'hono';
+import type { Directive } from '../../directives/index.js';
 import { DispatcherError, publicError } from '../../errors.js';
-import type { Task } from '../../tasks/task.js';
+import { type Assurance, stronger, type Task } from '../../tasks/task.js';
 import type { Dispatcher } from '../../tools/dispatcher.js';
 import { acknowledge } from '../../tools/index.js';
 import { invoke } from '../../tools/operation.js';
@@ -27,7 +28,11 @@ export function addApprovals(app: Hono<PageEnv>, dispatcher: Dispatcher): void {
       oldestFirst: true,
       cursor,
     });
-    return send(context, <Inbox context={context} {...page} />);
+    const directives = await dispatcher.directives.list();
+    return send(
+      context,
+      <Inbox context={context} directives={directives} minAck={dispatcher.config.minAck} {...page} />,
+    );
   });
 
   app.get('/approvals/:id', async (context) => show(context, dispatcher));
@@ -122,16 +127,24 @@ async function show(context: PageContext, dispatcher: Dispatcher, error?: Dispat
   );
 }
 
-const Inbox = ({ context, tasks, nextCursor }: { context: PageContext; tasks: Task[]; nextCursor: string | null }) => (
+interface InboxProps {
+  context: PageContext;
+  directives: Directive[];
+  minAck: Assurance;
+  tasks: Task[];
+  nextCursor: string | null;
+}
+
+const Inbox = ({ context, directives, minAck, tasks, nextCursor }: InboxProps) => (
   <Frame context={context} title="Approvals" here="/ui/approvals" live>
     <h1>Approvals</h1>
     <div id="inbox" data-live="">
       {tasks.length === 0 ? (
         <Empty>Nothing waits for you.</Empty>
       ) : (
-        <ul class="cards" data-rows="">
+        <ul class="cards">
           {tasks.map((task) => (
-            <Row task={task} />
+            <Row task={task} directive={directives.find(({ id }) => id === task.pins.directiveId)} minAck={minAck} />
           ))}
         </ul>
       )}
@@ -141,19 +154,26 @@ const Inbox = ({ context, tasks, nextCursor }: { context: PageContext; tasks: Ta
         </p>
       )}
     </div>
-    <p class="keys">
-      <kbd>j</kbd> <kbd>k</kbd> move, <kbd>Enter</kbd> opens
-    </p>
+    <div class="row">
+      <p class="keys">
+        <kbd>j</kbd> <kbd>k</kbd> move, <kbd>Enter</kbd> opens
+      </p>
+      <button type="button" class="quiet" data-notify="" hidden>
+        Tell me when something waits
+      </button>
+    </div>
   </Frame>
 );
 
-const Row = ({ task }: { task: Task }) => (
+const Row = ({ task, directive, minAck }: { task: Task; directive: Directive | undefined; minAck: Assurance }) => (
   <li>
     <a class="card" href={`/ui/approvals/${encodeURIComponent(task.id)}`} data-row="">
       <span class="card-head">
         <strong>{task.taskType}</strong>
         <span class="badge">{task.projectId}</span>
-        {task.policy.requireAck ? null : <span class="badge">no ack wanted</span>}
+        {risksOf(task, directive, minAck).map(({ text, tone }) => (
+          <span class={`badge ${tone}`}>{text}</span>
+        ))}
         <Ago at={task.createdAt} />
       </span>
       <span class="card-body">
@@ -169,3 +189,22 @@ const Row = ({ task }: { task: Task }) => (
     </a>
   </li>
 );
+
+/** What one would want to know before opening it; the page of the task itself has the whole. */
+function risksOf(task: Task, directive: Directive | undefined, minAck: Assurance): { text: string; tone: string }[] {
+  if (directive?.kind !== 'task') return [{ text: 'directive cannot be used', tone: 'status-failed' }];
+  const { ack, quorum, secrets, integrations } = directive.frontMatter;
+  const wanted = stronger(minAck, ack);
+  const counted = (count: number, what: string) => (count === 1 ? `1 ${what}` : `${count} ${what}s`);
+  const reach = [
+    secrets.length === 0 ? '' : counted(secrets.length, 'secret'),
+    integrations.length === 0 ? '' : counted(integrations.length, 'integration'),
+  ].filter(Boolean);
+  return [
+    { text: quorum > 1 ? `${wanted}, ${quorum} people` : wanted, tone: `assurance-${wanted}` },
+    ...(reach.length === 0 ? [] : [{ text: `asks for ${reach.join(', ')}`, tone: 'status-awaiting_ack' }]),
+    ...(directive.sha256 === task.pins.directiveSha256
+      ? []
+      : [{ text: 'directive changed since', tone: 'status-awaiting_ack' }]),
+  ];
+}

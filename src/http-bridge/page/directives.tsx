@@ -5,14 +5,15 @@ import { raw } from 'hono/html';
 import type { Directive } from '../../directives/index.js';
 import { DispatcherError } from '../../errors.js';
 import type { Dispatcher } from '../../tools/dispatcher.js';
-import { createTask, listTrust, readDirective, trustItems } from '../../tools/index.js';
+import { createTask, listTrust, readDirective } from '../../tools/index.js';
 import { invoke } from '../../tools/operation.js';
-import { PatchText, WordDiff } from './diff.js';
+import { WordDiff } from './diff.js';
 import { actorOf, callOf, type PageContext, type PageEnv } from './env.js';
 import { withHiddenShown } from './hidden-characters.js';
-import { Csrf, Frame, send } from './layout.js';
+import { Frame, send } from './layout.js';
 import { renderMarkdown } from './markdown.js';
 import { payloadOf, StartForm } from './start-form.js';
+import { type TrustEntry, TrustForm } from './trust.js';
 import { Ago, AssuranceBadge, Empty, Fact, Facts, Hash } from './words.js';
 
 export function addDirectives(app: Hono<PageEnv>, dispatcher: Dispatcher): void {
@@ -41,18 +42,6 @@ export function addDirectives(app: Hono<PageEnv>, dispatcher: Dispatcher): void 
     );
     return context.redirect(`/ui/approvals/${encodeURIComponent(created.task_id)}`, 303);
   });
-
-  app.post('/directives/:id/trust', async (context) => {
-    const form = context.get('form');
-    const item = {
-      kind: 'directive' as const,
-      id: context.req.param('id'),
-      sha256: form.get('sha256') ?? '',
-      script_sha256: form.get('script_sha256') ?? null,
-    };
-    await invoke(dispatcher, trustItems, { items: [item] }, callOf(context));
-    return context.redirect(`/ui/directives/${encodeURIComponent(item.id)}`, 303);
-  });
 }
 
 async function requireDirective({ directives }: Dispatcher, context: PageContext): Promise<Directive> {
@@ -68,7 +57,6 @@ const notStartable = (directive: Directive): DispatcherError =>
     : new DispatcherError('directive_is_reference', `${directive.id} is a reference: no task can be made of it.`);
 
 type Read = Awaited<ReturnType<typeof readDirective.run>>;
-type TrustEntry = Awaited<ReturnType<typeof listTrust.run>>['items'][number];
 
 interface DirectiveFacts {
   directive: Directive;
@@ -102,6 +90,9 @@ async function gather(context: PageContext, dispatcher: Dispatcher): Promise<Dir
 const DirectiveList = ({ context, directives }: { context: PageContext; directives: Directive[] }) => (
   <Frame context={context} title="Directives" here="/ui/directives">
     <h1>Directives</h1>
+    <p>
+      <a href="/ui/trust">What asks for trust</a>
+    </p>
     {directives.length === 0 ? (
       <Empty>There are none yet. A directive is a Markdown file in directives/.</Empty>
     ) : (
@@ -175,33 +166,6 @@ const DirectivePage = ({
     {directive.kind === 'task' ? <StartForm context={context} directive={directive} /> : null}
     {revisions.length === 0 ? null : <Revisions directive={directive} revisions={revisions} compared={compared} />}
   </Frame>
-);
-
-const TrustForm = ({ context, entry }: { context: PageContext; entry: TrustEntry }) => (
-  <div class="notice-box">
-    <p>
-      <strong>Not trusted yet.</strong> It asks for {entry.asks_for.join('; ')}, and runs without until an operator
-      trusts exactly this content.
-    </p>
-    {entry.error === null ? (
-      <>
-        <details>
-          <summary>What your yes would cover</summary>
-          <PatchText patch={entry.diff} />
-        </details>
-        <form method="post" action={`/ui/directives/${encodeURIComponent(entry.id)}/trust`}>
-          <Csrf context={context} />
-          <input type="hidden" name="sha256" value={entry.sha256} />
-          {entry.script_sha256 === null ? null : (
-            <input type="hidden" name="script_sha256" value={entry.script_sha256} />
-          )}
-          <button type="submit">Trust this content</button>
-        </form>
-      </>
-    ) : (
-      <p class="warn">{entry.error}</p>
-    )}
-  </div>
 );
 
 type RevisionsProps = Pick<DirectiveFacts, 'directive' | 'revisions' | 'compared'>;

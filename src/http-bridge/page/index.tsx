@@ -18,6 +18,7 @@ import { addPasskeys } from './passkeys.js';
 import { createSessions } from './session.js';
 import { addSignIn } from './sign-in.js';
 import { addTasks } from './tasks.js';
+import { addTrust } from './trust.js';
 
 export interface Page {
   /** @param dialed the origin that the browser dialed, checked already */
@@ -52,6 +53,7 @@ export function createPage(dispatcher: Dispatcher, keys: KeyRing): Page {
   addDirectives(app, dispatcher);
   addAnneals(app, dispatcher);
   addAudit(app, dispatcher);
+  addTrust(app, dispatcher);
   addPasskeys(app, dispatcher);
 
   return { fetch: (request, dialed) => app.fetch(request, { dialed }), close: () => live.close() };

@@ -206,11 +206,13 @@ test('an operator trusts the content that was shown, and no other', async () => 
   const visitor = await signedIn(app);
   const { body } = await visitor.get('/ui/directives/hello');
   const field = (name: string) => new RegExp(`name="${name}" value="([0-9a-f]{64})"`).exec(body)?.[1] ?? '';
-  const shown = { sha256: field('sha256'), script_sha256: field('script_sha256') };
+  const shown = { kind: 'directive', id: 'hello', sha256: field('sha256'), script_sha256: field('script_sha256') };
+  expect((await visitor.get('/ui/trust')).body).toContain(shown.sha256);
   app.write({ 'execution/hello.sh': 'echo other\n' });
-  expect((await visitor.post('/ui/directives/hello/trust', shown)).status).toBe(409);
+  expect((await visitor.post('/ui/trust', shown)).status).toBe(409);
   app.write({ 'execution/hello.sh': helloHome['execution/hello.sh'] ?? '' });
-  expect((await visitor.post('/ui/directives/hello/trust', shown)).status).toBe(303);
+  expect((await visitor.post('/ui/trust', shown)).status).toBe(303);
+  expect((await visitor.get('/ui/trust')).body).toContain('Nothing asks for trust.');
   const created = await app.call(createTask, { task_type: 'hello', project_id: 'p1', actor_id: 'me' }, callers.agent);
   expect(created.status).toBe('queued');
 });
