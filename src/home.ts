@@ -1,7 +1,18 @@
 // The home folder: which one is meant, how a new one is laid out, and which ones this user knows.
 // Nothing here overwrites a file, and a folder that this user neither laid out nor trusted is never taken by itself.
 import { constants, existsSync } from 'node:fs';
-import { copyFile, lstat, mkdir, readdir, readFile, realpath, rename, rm, writeFile } from 'node:fs/promises';
+import {
+  appendFile,
+  copyFile,
+  lstat,
+  mkdir,
+  readdir,
+  readFile,
+  realpath,
+  rename,
+  rm,
+  writeFile,
+} from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { nanoid } from 'nanoid';
 import { DispatcherError } from './errors.js';
@@ -44,7 +55,7 @@ export function namedHome(given: string | undefined, { cwd, doeHome }: Surroundi
 export async function findHome(given: string | undefined, around: Surroundings): Promise<string> {
   const named = namedHome(given, around);
   if (named !== null) return named;
-  const known = new Set(await knownHomes(around));
+  const known = await knownHomes(around);
   const candidates = foldersUpFrom(around.cwd).filter(isHome);
   for (const folder of candidates) if (known.has(await realpath(folder))) return folder;
   const [strange] = candidates;
@@ -66,31 +77,40 @@ function foldersUpFrom(folder: string): string[] {
   return above === folder ? [folder] : [folder, ...foldersUpFrom(above)];
 }
 
-const listOf = ({ stateFolder }: Surroundings): string => join(stateFolder, 'homes.json');
+/** One JSON text a line: a line that is appended loses no other, however many processes write at once. */
+const listOf = ({ stateFolder }: Surroundings): string => join(stateFolder, 'homes.jsonl');
 
 /** The real paths of the homes that this user laid out or trusted. */
-export async function knownHomes(around: Surroundings): Promise<string[]> {
+async function knownHomes(around: Surroundings): Promise<Set<string>> {
   try {
-    const { homes } = JSON.parse(await readFile(listOf(around), 'utf8')) as { homes?: unknown };
-    return Array.isArray(homes) ? homes.filter((home) => typeof home === 'string') : [];
+    const text = await readFile(listOf(around), 'utf8');
+    return new Set(text.split('\n').flatMap((line) => parseLine(line)));
   } catch (error) {
-    if (error instanceof SyntaxError || codeOf(error) === 'ENOENT' || codeOf(error) === 'ENOTDIR') return [];
+    if (codeOf(error) === 'ENOENT' || codeOf(error) === 'ENOTDIR') return new Set();
     throw unwritable(listOf(around), error);
   }
 }
 
-const rememberingAttempts = 10;
-
-/** Puts the home on the user's list. Two processes may do so at once: each looks again whether its own entry stands. */
-export async function rememberHome(home: string, around: Surroundings): Promise<void> {
-  const folder = await realpath(home);
-  const file = listOf(around);
-  for (let attempt = 0; attempt < rememberingAttempts; attempt++) {
-    const homes = await knownHomes(around);
-    if (homes.includes(folder)) return;
-    await mkdir(around.stateFolder, { recursive: true, mode: 0o700 }).catch(throwUnwritable(around.stateFolder));
-    await replaceFile(file, `${JSON.stringify({ homes: [...homes, folder] }, null, 2)}\n`);
+function parseLine(line: string): string[] {
+  try {
+    const home: unknown = JSON.parse(line);
+    return typeof home === 'string' ? [home] : [];
+  } catch {
+    // The rest of a line whose writer was killed is no home.
+    return [];
   }
+}
+
+export const isKnown = async (home: string, around: Surroundings): Promise<boolean> =>
+  (await knownHomes(around)).has(await realpath(home));
+
+/** Puts the home on the user's list. */
+export async function rememberHome(home: string, around: Surroundings): Promise<void> {
+  if (await isKnown(home, around)) return;
+  await mkdir(around.stateFolder, { recursive: true, mode: 0o700 }).catch(throwUnwritable(around.stateFolder));
+  // A line feed before it too: the line before may have been cut off.
+  const line = `\n${JSON.stringify(await realpath(home))}\n`;
+  await appendFile(listOf(around), line, { mode: 0o600 }).catch(throwUnwritable(listOf(around)));
 }
 
 /** Writes the whole file or nothing, readable for its owner alone. */

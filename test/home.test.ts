@@ -1,16 +1,7 @@
-import {
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  realpathSync,
-  statSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs';
+import { appendFileSync, existsSync, readdirSync, readFileSync, statSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { findHome, knownHomes, layOut, namedHome, rememberHome, type Surroundings, unwritable } from '../src/home.js';
+import { findHome, isKnown, layOut, namedHome, rememberHome, type Surroundings, unwritable } from '../src/home.js';
 import { packageRoot } from '../src/version.js';
 import { refusalOf } from './helpers/errors.js';
 import { temporaryFolder, writeFiles } from './helpers/test-app.js';
@@ -84,30 +75,34 @@ describe('which home is meant', () => {
 });
 
 describe('the list of known homes', () => {
-  test('it is readable for its owner alone and holds real paths', async () => {
+  test('it is readable for its owner alone and knows a home by its real path', async () => {
     const around = user('/');
     const real = home();
     const link = join(temporaryFolder(), 'link');
     symlinkSync(real, link);
     await rememberHome(link, around);
-    expect(await knownHomes(around)).toEqual([realpathSync(real)]);
-    expect(statSync(join(around.stateFolder, 'homes.json')).mode & 0o777).toBe(0o600);
+    expect(await isKnown(real, around)).toBe(true);
+    expect(statSync(join(around.stateFolder, 'homes.jsonl')).mode & 0o777).toBe(0o600);
+    expect(statSync(around.stateFolder).mode & 0o777).toBe(0o700);
   });
 
-  test('homes that are remembered at once all stand, and nothing else is left in the folder', async () => {
+  test('of homes that are remembered at once none is lost, and none stands twice afterwards', async () => {
     const around = user('/');
-    const homes = Array.from({ length: 6 }, home);
+    const homes = Array.from({ length: 20 }, home);
     await Promise.all(homes.map((folder) => rememberHome(folder, around)));
+    expect(await Promise.all(homes.map((folder) => isKnown(folder, around)))).toEqual(homes.map(() => true));
+    const before = readFileSync(join(around.stateFolder, 'homes.jsonl'), 'utf8');
     await Promise.all(homes.map((folder) => rememberHome(folder, around)));
-    expect((await knownHomes(around)).sort()).toEqual(homes.map((folder) => realpathSync(folder)).sort());
-    expect(readdirSync(around.stateFolder)).toEqual(['homes.json']);
+    expect(readFileSync(join(around.stateFolder, 'homes.jsonl'), 'utf8')).toBe(before);
   });
 
-  test('a list that is no JSON counts as empty', async () => {
+  test('a line that was cut off is passed over, and hurts no other', async () => {
     const around = user('/');
-    mkdirSync(around.stateFolder, { recursive: true });
-    writeFileSync(join(around.stateFolder, 'homes.json'), '{"homes": [');
-    expect(await knownHomes(around)).toEqual([]);
+    const [before, after] = [home(), home()];
+    await rememberHome(before, around);
+    appendFileSync(join(around.stateFolder, 'homes.jsonl'), '"/some/ho');
+    await rememberHome(after, around);
+    expect([await isKnown(before, around), await isKnown(after, around)]).toEqual([true, true]);
   });
 });
 

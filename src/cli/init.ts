@@ -1,33 +1,48 @@
 // `doe init`: a stranger's first five minutes. Lays out a home, trusts what it wrote itself, and says what comes next.
+import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { assertStrongSecret } from '../acks/keys.js';
 import { loadConfig } from '../config.js';
-import { type LaidOut, layOut, rememberHome, writeNew } from '../home.js';
+import { isKnown, type LaidOut, layOut, rememberHome, writeNew } from '../home.js';
 import { ensureSecrets } from '../home-secrets.js';
 import type { Dispatcher } from '../tools/dispatcher.js';
 import { listTrust, trustItems } from '../tools/index.js';
 import { invoke } from '../tools/operation.js';
 import { surroundings } from './environment.js';
 import { type CommonOptions, terminalCall, withDispatcher } from './home.js';
-import { say, sayJson } from './output.js';
+import { note, say, sayJson } from './output.js';
 import { exampleFile, launchFor, type Snippet, snippets } from './snippets.js';
 import { bold, dim, indented } from './text.js';
 
 export async function run(options: CommonOptions): Promise<void> {
   const around = surroundings();
   const home = resolve(around.cwd, options.home ?? (around.doeHome || '.'));
+  assertUsableSettings(home);
+  const strangeDatabase = existsSync(join(home, 'db.sqlite')) && !(await isKnown(home, around));
   const laid = await layOut(home);
   const launch = launchFor(home, process);
   const example = await writeNew(join(home, 'mcp.json.example'), `${exampleFile(launch)}\n`);
   (example ? laid.created : laid.kept).push('mcp.json.example');
   const secrets = await ensureSecrets(home);
   const trust = await withDispatcher(loadConfig(home), (dispatcher) => trustOwn(dispatcher, laid));
-  await rememberHome(home, around);
+  if (strangeDatabase) note(strangeDatabaseNote(home));
+  else await rememberHome(home, around);
   const done = { home, ...laid, secrets, ...trust };
   if (options.json === true) return sayJson({ ...plain(done), clients: snippets(launch) });
   tell(done);
   for (const snippet of snippets(launch)) tellSnippet(snippet);
   tellNext(home, laid);
 }
+
+/** What an existing `.env` gets wrong is told before anything is written. */
+function assertUsableSettings(home: string): void {
+  const { secret, previousSecret } = loadConfig(home);
+  if (secret !== null) assertStrongSecret(secret);
+  if (previousSecret !== null) assertStrongSecret(previousSecret, 'MCP_SECRET_PREVIOUS');
+}
+
+const strangeDatabaseNote = (home: string): string =>
+  `The db.sqlite in ${home} was there before, and may trust what you never saw. \`doe trust --home ${home}\` shows it all.`;
 
 interface Done extends LaidOut {
   home: string;

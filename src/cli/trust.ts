@@ -2,7 +2,7 @@
 import type { z } from 'zod';
 import { loadConfig } from '../config.js';
 import { DispatcherError } from '../errors.js';
-import { isHome, rememberHome } from '../home.js';
+import { isHome, isKnown, rememberHome } from '../home.js';
 import { ensureSecrets } from '../home-secrets.js';
 import type { Dispatcher } from '../tools/dispatcher.js';
 import { listTrust, trustItems } from '../tools/index.js';
@@ -35,9 +35,12 @@ export async function run(names: string[], options: TrustOptions): Promise<numbe
       sayJson({ items, next_cursor: null });
       return 0;
     }
-    const wanted = choose(items, names).filter(({ trusted }) => !trusted);
+    // In a home that this user does not know, the database may have come along with the files, and its trust is nobody's.
+    const known = await isKnown(home, surroundings());
+    const wanted = choose(items, names).filter(({ trusted }) => !trusted || !known);
     const refused = await trustEach(dispatcher, wanted, options);
-    if (refused === 0) await rememberHome(home, surroundings());
+    const unseen = items.filter((item) => item.trusted && !wanted.includes(item));
+    if (refused === 0 && (known || unseen.length === 0)) await rememberHome(home, surroundings());
     return refused === 0 ? 0 : 1;
   });
 }

@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { Client } from '@modelcontextprotocol/client';
 import { StdioClientTransport } from '@modelcontextprotocol/client/stdio';
@@ -148,11 +148,22 @@ describe('doe init', () => {
     expect(readdirSync(home)).toEqual(['directives']);
   });
 
-  test('a setting that cannot be used is named: exit 2', async () => {
-    const { doe, home } = place({ '.env': 'DOE_CONCURENCY=4\n' });
+  test.each([
+    ['DOE_CONCURENCY=4', 'DOE_CONCURENCY'],
+    ['MCP_SECRET=your-secret-key-here-change-this', 'placeholder'],
+    ['MCP_SECRET=short', 'bytes'],
+  ])('%s in an existing .env is named before anything is written: exit 2', async (line, words) => {
+    const { doe, home } = place({ '.env': `${line}\n` });
     const { code, stderr } = await doe(['init']);
     expect(code).toBe(2);
-    expect(stderr).toContain('DOE_CONCURENCY');
-    expect(existsSync(join(home, 'db.sqlite'))).toBe(false);
+    expect(stderr).toContain(words);
+    expect(readdirSync(home)).toEqual(['.env']);
+  });
+
+  test('a home with a space in its name, and the key and address of an older set-up, works', async () => {
+    const { doe, home } = place({ 'my home/.env': 'MCP_API_KEY=key1\n' });
+    const { clients } = done((await doe(['init', '--json', '--home', 'my home'])).stdout);
+    expect(clients.find(({ client }) => client === 'Claude Code')?.text).toContain(`'${join(home, 'my home')}'`);
+    expect((await doe(['directives', '--check', '--home', 'my home'])).code).toBe(0);
   });
 });

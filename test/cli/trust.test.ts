@@ -1,3 +1,4 @@
+import { cpSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { type Place, place } from '../helpers/doe.js';
 
@@ -90,6 +91,21 @@ describe('doe trust', () => {
     await at.atTerminal(['trust', 'quick', '--home', at.home], [['(yes/no) ', 'no\r']]);
     expect((await at.doe(['directives'])).code).toBe(2);
     await at.doe(['trust', '--all', '--yes', '--home', at.home]);
+    expect((await at.doe(['directives'])).code).toBe(0);
+  });
+
+  test('a database that came along with the files is not believed: what it trusts is shown and asked for', async () => {
+    const stranger = place(files);
+    await stranger.doe(['trust', '--all', '--yes', '--home', stranger.home]);
+    const at = place();
+    cpSync(stranger.home, at.home, { recursive: true });
+    expect((await at.doe(['init'])).stderr).toContain('may trust what you never saw');
+    expect((await at.doe(['tasks'])).code).toBe(2);
+    const partly = await at.doe(['trust', 'quick', '--yes', '--home', at.home]);
+    expect(partly.code).toBe(0);
+    expect((await at.doe(['directives'])).code).toBe(2);
+    const { stdout } = await at.doe(['trust', '--all', '--yes', '--home', at.home]);
+    expect(stdout).toContain('directive keys asks for secrets');
     expect((await at.doe(['directives'])).code).toBe(0);
   });
 
