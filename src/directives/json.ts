@@ -20,6 +20,7 @@ export function depthOf(text: string): number {
 
 interface AstNode {
   type: string;
+  value?: unknown;
   body?: AstNode;
   members?: { name: { value?: string; name?: string }; value: AstNode }[];
   elements?: { value: AstNode }[];
@@ -44,14 +45,18 @@ export function parseJsonStrict(text: string, what = 'The body'): JsonValue {
       cause: error,
     });
   }
-  refuseDoubleKeys(parseAst(text, { mode: 'json' }) as unknown as AstNode, '', what);
+  refuseUnfit(parseAst(text, { mode: 'json' }) as unknown as AstNode, '', what);
   return value;
 }
 
-function refuseDoubleKeys(node: AstNode, path: string, what: string): void {
-  if (node.body !== undefined) refuseDoubleKeys(node.body, path, what);
-  for (const [index, element] of (node.elements ?? []).entries())
-    refuseDoubleKeys(element.value, `${path}/${index}`, what);
+function refuseUnfit(node: AstNode, path: string, what: string): void {
+  if (node.body !== undefined) refuseUnfit(node.body, path, what);
+  if (typeof node.value === 'number' && !Number.isFinite(node.value)) {
+    throw new DispatcherError('invalid_input', `${what} has a number beyond every double at ${path}.`, {
+      hint: 'Send it as a text.',
+    });
+  }
+  for (const [index, element] of (node.elements ?? []).entries()) refuseUnfit(element.value, `${path}/${index}`, what);
   const seen = new Set<string>();
   for (const { name, value } of node.members ?? []) {
     const key = name.value ?? name.name ?? '';
@@ -65,7 +70,7 @@ function refuseDoubleKeys(node: AstNode, path: string, what: string): void {
       );
     }
     seen.add(key);
-    refuseDoubleKeys(value, `${path}/${key}`, what);
+    refuseUnfit(value, `${path}/${key}`, what);
   }
 }
 

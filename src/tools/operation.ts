@@ -93,6 +93,8 @@ function assertStorable(name: string, input: unknown): void {
       throw refuse(path.slice(0, 3), 'is nested too deeply', `Nest at most ${maxDepth} levels.`);
     if (typeof value === 'string' && loneSurrogate.test(value))
       throw refuse(path, 'is not well-formed Unicode (a lone surrogate)', 'Send valid Unicode text.');
+    if (typeof value === 'number' && !Number.isFinite(value))
+      throw refuse(path, 'is a number beyond every double', 'Send it as a text.');
     if (value === null || typeof value !== 'object') return;
     for (const [key, inner] of Object.entries(value)) {
       if (loneSurrogate.test(key))
