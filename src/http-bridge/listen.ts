@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { createAdaptorServer, type HttpBindings } from '@hono/node-server';
 import { DispatcherError } from '../errors.js';
 import type { HttpApp } from './index.js';
+import { refuseUnreadable } from './unreadable.js';
 
 export interface Listener {
   /** Such as `http://127.0.0.1:3001`. */
@@ -23,6 +24,7 @@ export function listen(fetch: HttpApp['fetch'], { host, port }: { host: string; 
     overrideGlobalObjects: false,
   }) as Server;
   const underWay = followAnswers(server);
+  server.on('clientError', refuseUnreadable);
   return new Promise((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => reject(listenError(error, host, port)));
     server.listen(port, host, () => {

@@ -19,7 +19,7 @@ export function createSseLines(source: Source): SseLines {
   const lines = new Map<string, { transport: SSEServerTransport; keyId: string | null; close(): Promise<void> }>();
 
   const open = async (outgoing: ServerResponse, caller: Caller) => {
-    // The oldest goes first; a Map keeps the order of opening.
+    // The one that was silent longest goes first: a Map keeps the order of setting, and each message sets its line anew.
     if (lines.size >= most) await lines.values().next().value?.close();
     const transport = new SSEServerTransport('/messages', outgoing);
     const id = transport.sessionId;
@@ -38,7 +38,11 @@ export function createSseLines(source: Source): SseLines {
   const deliver = async (incoming: IncomingMessage, outgoing: ServerResponse, caller: Caller) => {
     const id = new URL(incoming.url ?? '', 'http://localhost').searchParams.get('sessionId') ?? '';
     const line = lines.get(id);
-    if (line !== undefined && line.keyId === caller.keyId) return line.transport.handlePostMessage(incoming, outgoing);
+    if (line !== undefined && line.keyId === caller.keyId) {
+      lines.delete(id);
+      lines.set(id, line);
+      return line.transport.handlePostMessage(incoming, outgoing);
+    }
     outgoing.writeHead(404, { 'Content-Type': 'text/plain' }).end('Session not found');
   };
 

@@ -11,6 +11,7 @@ const most = 100;
 const idleMs = 30 * 60_000;
 
 interface Session {
+  id: string;
   transport: WebStandardStreamableHTTPServerTransport;
   keyId: string | null;
   usedAt: number;
@@ -28,25 +29,28 @@ export function createSessions({ clock }: Pick<Dispatcher, 'clock'>, source: Sou
   const sessions = new Map<string, Session>();
   const sweep = setInterval(() => void endIdle(), idleMs / 10).unref();
 
+  const isOver = ({ usedAt, busy }: Session) => busy === 0 && clock.monotonic() - usedAt > idleMs;
+
   const endIdle = async () => {
-    const over = [...sessions.values()].filter(({ usedAt, busy }) => busy === 0 && clock.monotonic() - usedAt > idleMs);
-    for (const session of over) await session.close();
+    for (const session of [...sessions.values()].filter(isOver)) await session.close();
   };
 
   /** The oldest idle one goes first; where none is idle, the oldest. */
   const makeRoom = async () => {
+    await endIdle();
     if (sessions.size < most) return;
     const [oldest] = [...sessions.values()].sort((one, other) => one.busy - other.busy || one.usedAt - other.usedAt);
     await oldest?.close();
   };
 
+  /** Not in the list yet: what turns out to be no handshake must not take another's place. */
   const open = async (caller: Caller): Promise<Session> => {
-    await makeRoom();
     const id = randomUUID();
     const transport = new WebStandardStreamableHTTPServerTransport({ sessionIdGenerator: () => id });
     const server = createMcpServer(source.backend, connectionOf(caller, 'legacy', `session:${id}`));
     const stopNews = followNews(source, server, 'legacy');
     const session: Session = {
+      id,
       transport,
       keyId: caller.keyId,
       usedAt: clock.monotonic(),
@@ -62,27 +66,38 @@ export function createSessions({ clock }: Pick<Dispatcher, 'clock'>, source: Sou
       sessions.delete(id);
       stopNews();
     };
-    sessions.set(id, session);
     return session;
   };
 
-  const find = (request: Request, caller: Caller): Session | null => {
+  const find = async (request: Request, caller: Caller): Promise<Session | null> => {
     const session = sessions.get(request.headers.get('mcp-session-id') ?? '');
     // Another key's session is as good as none: its id must not tell that it exists.
-    return session === undefined || session.keyId !== caller.keyId ? null : session;
+    if (session === undefined || session.keyId !== caller.keyId) return null;
+    if (!isOver(session)) return session;
+    await session.close();
+    return null;
+  };
+
+  const begin = async (request: Request, caller: Caller): Promise<Response> => {
+    const session = await open(caller);
+    const response = await answer(session, request, clock.monotonic);
+    if (!response.ok) {
+      await session.close();
+      return response;
+    }
+    await makeRoom();
+    sessions.set(session.id, session);
+    return response;
   };
 
   return {
     async fetch(request, caller) {
       if (request.headers.has('mcp-session-id')) {
-        const session = find(request, caller);
+        const session = await find(request, caller);
         return session === null ? refuse(404, -32_001, 'Session not found') : answer(session, request, clock.monotonic);
       }
       if (request.method !== 'POST') return refuse(400, -32_000, 'Bad Request: Mcp-Session-Id header is required');
-      const session = await open(caller);
-      const response = await answer(session, request, clock.monotonic);
-      if (!response.ok) await session.close();
-      return response;
+      return begin(request, caller);
     },
     async close() {
       clearInterval(sweep);
@@ -109,7 +124,10 @@ function whenOver(body: ReadableStream<Uint8Array>, over: () => void): ReadableS
   const reader = body.getReader();
   return new ReadableStream({
     async pull(controller) {
-      const { done, value } = await reader.read();
+      const { done, value } = await reader.read().catch((error: unknown) => {
+        over();
+        throw error;
+      });
       if (!done) return controller.enqueue(value);
       over();
       controller.close();

@@ -202,6 +202,45 @@ describe('queries', () => {
   });
 });
 
+test('what is no HTTP, or too large to be a head, is refused in the same form', async () => {
+  const app = await createTestApp({ noWorker: true });
+  const { port, host } = new URL(app.address ?? '');
+  const say = (text: string): Promise<string> =>
+    new Promise((resolve, reject) => {
+      let answer = '';
+      const socket = connect(Number(port), '127.0.0.1', () => socket.write(text));
+      socket.setEncoding('utf8').on('data', (chunk) => (answer += chunk));
+      socket.on('close', () => resolve(answer));
+      socket.on('error', reject);
+    });
+  for (const [text, status, code] of [
+    ['nonsense\r\n\r\n', 400, 'invalid_input'],
+    [`GET /tasks HTTP/1.1\r\nHost: ${host}\r\nX: a\u0000b\r\n\r\n`, 400, 'invalid_input'],
+    [
+      `POST /tasks HTTP/1.1\r\nHost: ${host}\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n`,
+      400,
+      'invalid_input',
+    ],
+    [`GET /tasks?cursor=${'x'.repeat(20_000)} HTTP/1.1\r\nHost: ${host}\r\n\r\n`, 431, 'too_large'],
+    ['GET /health HTTP/1.1\r\nConnection: close\r\n\r\n', 400, null],
+    [
+      `GET http://evil.example/health HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n`,
+      403,
+      'host_not_allowed',
+    ],
+    ['GET /health HTTP/1.0\r\n\r\n', 400, null],
+  ] as const) {
+    const [head = '', body = ''] = (await say(text)).split('\r\n\r\n');
+    expect([text.slice(0, 40), head.split(' ')[1]]).toEqual([text.slice(0, 40), String(status)]);
+    if (code !== null)
+      expect(JSON.parse(body.slice(body.indexOf('{'), body.lastIndexOf('}') + 1))).toMatchObject({
+        ok: false,
+        code,
+        hint: expect.any(String),
+      });
+  }
+});
+
 test('no refusal carries a stack or a path of this machine', async () => {
   const app = await createTestApp({ noWorker: true });
   for (const answer of [
