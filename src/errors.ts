@@ -17,7 +17,7 @@ export const tokenErrorCodes = [
 ] as const;
 export type TokenErrorCode = (typeof tokenErrorCodes)[number];
 
-/** Exit codes of `doe`; see the contract's command line section. */
+/** Exit codes of `doe`; the codes stand in the documentation of the command line. */
 export const exitCodes = { done: 0, failed: 1, usage: 2, unreachable: 3, notAllowed: 4 } as const;
 export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes];
 
@@ -79,7 +79,7 @@ const isTokenCode = (code: ErrorCode): code is TokenErrorCode => (tokenErrorCode
 export const isErrorCode = (text: unknown): text is ErrorCode =>
   typeof text === 'string' && (Object.hasOwn(table, text) || (tokenErrorCodes as readonly string[]).includes(text));
 
-/** The HTTP status of a code. Token refusals are all 401, as the contract says. */
+/** The HTTP status of a code. Token refusals are all 401. */
 export const httpStatus = (code: ErrorCode): number => (isTokenCode(code) ? 401 : table[code][0]);
 
 /** The exit code of `doe` for a code. */

@@ -33,7 +33,7 @@ export interface JudgeInput {
   random: number;
 }
 
-/** Judges a run by the state table of the contract. */
+/** Judges a run by the state table. */
 export function judge({ task, report, fixed, now, random }: JudgeInput): Verdict {
   const { policy, attempts } = task;
   if (report.outcome === 'succeeded') return { move: 'succeeded', reason: null, runAfter: null };

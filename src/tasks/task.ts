@@ -1,5 +1,5 @@
 // The central record and its public face. Inside the program a Task is camelCase with epoch milliseconds;
-// outside it is a TaskView in the contract's field names with ISO times.
+// outside it is a TaskView in the public field names with ISO times.
 import { customAlphabet } from 'nanoid';
 import { z } from 'zod';
 import { isoTime, isoTimeOrNull } from '../clock.js';
@@ -7,7 +7,7 @@ import type { JsonObject, JsonValue, Outcome } from './outcome.js';
 import { outcomeSchema } from './outcome.js';
 import { type TaskStatus, taskStatuses } from './states.js';
 
-/** From weakest to strongest; see the contract's table of words. */
+/** From weakest to strongest; what each means stands in docs/security.md. */
 export const assurances = ['agent', 'client', 'operator', 'passkey'] as const;
 export type Assurance = (typeof assurances)[number];
 

@@ -41,7 +41,7 @@ export type Evidence =
 export type AnyOperation = Operation<any, any>;
 
 export interface Operation<Input extends z.ZodObject, Output extends z.ZodObject> {
-  /** The contract's word, also the MCP tool's name. */
+  /** Its name in the API and the documentation, and the MCP tool's. */
   name: string;
   title: string;
   /** For a model that chooses: what it does, when to use it, what to call next. */
