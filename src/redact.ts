@@ -1,7 +1,10 @@
 // Takes secrets out of text before anyone stores, shows or logs it.
 
-/** Any JWT in compact form (RFC 7515 section 7.1): every token of ours has it, whoever printed it. */
-const jwt = /\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{16,}/g;
+/**
+ * Any JWT in compact form (RFC 7515 section 7.1): every token of ours has it, whoever printed it. Its header is bounded,
+ * since a line of thousands of beginnings would otherwise be read to its end from each of them.
+ */
+const jwt = /\beyJ[A-Za-z0-9_-]{8,1024}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{16,}/g;
 
 /** Shorter values would match by accident. */
 const shortestSecret = 4;

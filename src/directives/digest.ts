@@ -7,6 +7,7 @@ import { setImmediate as breathe } from 'node:timers/promises';
 import picomatch from 'picomatch';
 import { sha256Hex } from '../acks/binding.js';
 import type { DispatcherError } from '../errors.js';
+import { withinTime } from '../time-limit.js';
 import { containedPath } from './contain.js';
 import { canonicalJson } from './json.js';
 
@@ -50,29 +51,46 @@ export async function treeDigests(folder: string, options: TreeOptions): Promise
 async function digestsOnce(folder: string, options: TreeOptions): Promise<Record<string, string>> {
   const { limits = coverLimits, refuse } = options;
   const root = await realpath(folder);
-  const found: Found = { files: [], links: {} };
-  await walk(root, '', { ...options, matches: picomatch(options.patterns, { dot: options.hidden ?? false }) }, found);
+  const found: Found = { files: [], links: [] };
+  await walk(root, '', { ...options, matches: matcher(options) }, found);
   const bytes = found.files.reduce((sum, name) => sum + statSync(join(root, name)).size, 0);
   if (bytes > limits.bytes)
     throw refuse(
       `${basename(root)}/ has ${Math.ceil(bytes / 1024 / 1024)} MiB to cover, more than ${limits.bytes / 1024 / 1024} MiB`,
     );
-  const digests = { ...found.links };
+  // Kept as entries: as a key that is assigned, the name `__proto__` would be lost, and its file not covered.
+  const digests = [...found.links];
   for (const [index, name] of found.files.sort().entries()) {
     // Others have their turn between a hundred files.
     if (index % 100 === 99) await breathe();
-    digests[name] = await fileSha256(join(root, name)).catch((error: NodeJS.ErrnoException) => {
+    const digest = await fileSha256(join(root, name)).catch((error: NodeJS.ErrnoException) => {
       if (error.code === 'ENOENT') throw error;
       throw refuse(`${name} cannot be read (${error.code})`);
     });
+    digests.push([name, digest]);
   }
-  return digests;
+  return Object.fromEntries(digests);
 }
 
 interface Found {
   files: string[];
   /** Links to folders, with what stands for their content. */
-  links: Record<string, string>;
+  links: [name: string, digest: string][];
+}
+
+const longestMatchMs = 1000;
+
+/** Stars multiply each other's work, and groups that repeat have no bound at all: such patterns are matched against the clock. */
+const isCostly = (pattern: string): boolean => /[()+]/.test(pattern) || (pattern.match(/\*+/g) ?? []).length > 2;
+
+function matcher({ patterns, hidden = false, refuse }: TreeOptions): (name: string) => boolean {
+  const matches = picomatch(patterns, { dot: hidden });
+  if (!patterns.some(isCostly)) return matches;
+  return (name) => {
+    const matched = withinTime(() => matches(name), longestMatchMs);
+    if (matched === null) throw refuse('its patterns take too long to match');
+    return matched.value;
+  };
 }
 
 type Walk = TreeOptions & { matches: (name: string) => boolean };
@@ -122,7 +140,7 @@ async function note(
   if (target === 'outside') throw refuse(`${name} is a link that leads out of ${basename(root)}/`);
   const facts = await stat(target.path);
   if (facts.isFile()) found.files.push(name);
-  else if (facts.isDirectory() && folderLinks) found.links[name] = `link:${target.path.slice(root.length)}`;
+  else if (facts.isDirectory() && folderLinks) found.links.push([name, `link:${target.path.slice(root.length)}`]);
   else if (facts.isDirectory()) throw refuse(`${name} is a link to a folder`);
 }
 

@@ -2,6 +2,7 @@
 import { Ajv2020, type ErrorObject, type ValidateFunction } from 'ajv/dist/2020.js';
 import { DispatcherError } from '../errors.js';
 import type { JsonObject } from '../tasks/outcome.js';
+import { withinTime } from '../time-limit.js';
 
 /** What the schema says about the values of one payload, by JSON Pointer. */
 export interface Marked {
@@ -69,18 +70,29 @@ export function assertPayloadSchema(schema: JsonObject): string | null {
   }
 }
 
+/** A schema's patterns are whatever somebody wrote: one that runs for hours must not hold up everything else. */
+const longestCheckMs = 1000;
+const shownFaults = 50;
+
 /**
- * @throws DispatcherError `invalid_payload`, naming every fault by its JSON Pointer
+ * @throws DispatcherError `invalid_payload`, naming the faults by their JSON Pointers; `directive_broken` for a schema without end
  */
 export function checkPayload(schema: JsonObject, payload: JsonObject): Marked {
   const marked: Marked = { paths: [], secrets: [] };
   const validate = compile(schema);
-  if (!validate.call(marked, payload)) throw invalidPayload(validate.errors ?? []);
+  const checked = withinTime(() => validate.call(marked, payload), longestCheckMs);
+  if (checked === null)
+    throw new DispatcherError('directive_broken', `The payload was not checked within ${longestCheckMs} ms.`, {
+      hint: 'Simplify the patterns in the payload schema of the directive.',
+    });
+  if (!checked.value) throw invalidPayload(validate.errors ?? []);
   return { paths: [...new Set(marked.paths)], secrets: [...new Set(marked.secrets)] };
 }
 
 function invalidPayload(errors: ErrorObject[]): DispatcherError {
-  const faults = errors.map((error) => ({ path: error.instancePath || '/', message: sentence(error) }));
+  const faults = errors
+    .slice(0, shownFaults)
+    .map((error) => ({ path: error.instancePath || '/', message: sentence(error) }));
   return new DispatcherError(
     'invalid_payload',
     `The payload does not fit the directive: ${faults.map(({ path, message }) => `${path} ${message}`).join('; ')}.`,

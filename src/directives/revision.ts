@@ -61,8 +61,15 @@ function split(content: string): [string | null, string] {
   return match === null ? [null, ''] : [match[1] ?? '', match[2] ?? ''];
 }
 
-const firstHeading = (markdown: string): string | null =>
-  /^#\s+(.+?)\s*#*\s*$/m.exec(markdown)?.[1]?.slice(0, 200) ?? null;
+/** Trimmed part by part: one pattern for all of it takes hours for a long line of spaces. */
+function firstHeading(markdown: string): string | null {
+  const line = /^#[ \t]+\S.*$/m.exec(markdown)?.[0].slice(1, 1000);
+  const title = line
+    ?.trim()
+    .split(/[ \t]#+$/, 1)[0]
+    ?.trim();
+  return title === undefined || title === '' ? null : title.slice(0, 200);
+}
 
 function isUtf8(bytes: Buffer): boolean {
   try {

@@ -18,6 +18,9 @@ const path = (variables: Readonly<Record<string, string>>) => ({
 /** Python holds back what it prints into a pipe until it ends; logs and progress are for now. */
 const flags: Record<string, string[]> = { '.py': ['-u'] };
 
+/** Linux reads no more of it either. */
+const longestShebang = 256;
+
 export function createInterpreters(home: string, variables: Readonly<Record<string, string>>): Interpreters {
   let python: Promise<string> | undefined;
   const known: Record<string, () => Promise<string>> = {
@@ -39,7 +42,7 @@ export function createInterpreters(home: string, variables: Readonly<Record<stri
       const interpreter = known[extname(name)];
       if (interpreter !== undefined)
         return { file: await interpreter(), args: [...(flags[extname(name)] ?? []), file] };
-      const shebang = /^#!\s*(\S+)(?:\s+(.+?))?\s*$/.exec(text.split('\n', 1)[0] ?? '');
+      const shebang = /^#!\s*(\S+)(?:\s+(.+?))?\s*$/.exec(text.slice(0, longestShebang).split('\n', 1)[0] ?? '');
       if (shebang?.[1] === undefined) {
         throw new DispatcherError('interpreter_missing', `Nothing is known that runs ${name}.`, {
           hint: 'Name it .py, .mjs, .js or .sh, or give it a #! line.',

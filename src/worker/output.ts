@@ -167,7 +167,8 @@ const cut = (text: string, more: number): string =>
 
 /** `::progress:: 40 uploading`, or null for any other line. */
 export function parseProgress(line: string): { percent: number; text: string | null } | null {
-  const match = /^::progress::\s+(\d{1,3}(?:\.\d+)?)%?(?:\s+(.*))?$/.exec(line);
+  // The beginning is enough, and bounds what a hostile line can cost.
+  const match = /^::progress::\s+(\d{1,3}(?:\.\d+)?)%?(?:\s+(.*))?$/.exec(line.slice(0, 700));
   if (match?.[1] === undefined || Number(match[1]) > 100) return null;
   return { percent: Number(match[1]), text: match[2]?.slice(0, 500) ?? null };
 }

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { frontMatterJsonSchema, parseFrontMatter } from '../../src/directives/front-matter.js';
+import { parseRevision } from '../../src/directives/revision.js';
 
 const parse = (yaml: string) => parseFrontMatter(yaml, { id: 'import-site', firstHeading: 'Import a site' });
 const errorOf = (yaml: string): string => {
@@ -171,4 +172,21 @@ test.each([
   ['quorum: 0', 'quorum'],
 ])('%s is refused', (yaml, why) => {
   expect(parse(yaml)).toMatchObject({ ok: false, error: expect.stringContaining(why) });
+});
+
+test('a heading of spaces is read at once', () => {
+  const bytes = Buffer.from(`---\nversion: 1\n---\n# x${' '.repeat(500_000)}y\n`);
+  expect(parseRevision({ id: 'slow', file: 'directives/slow.md', bytes, modifiedAt: 0 }).title).toMatch(/^x/);
+});
+
+test.each([
+  ['# Plain', 'Plain'],
+  ['# Closed ##', 'Closed'],
+  ['# C#', 'C#'],
+  ['#hashtag', 'slow'],
+  ['#   ', 'slow'],
+  ['## Second\n# First  ', 'First'],
+])('the heading of %j is %j', (body, title) => {
+  const bytes = Buffer.from(`---\nversion: 1\n---\n${body}\n`);
+  expect(parseRevision({ id: 'slow', file: 'directives/slow.md', bytes, modifiedAt: 0 }).title).toBe(title);
 });

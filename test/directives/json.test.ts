@@ -44,3 +44,8 @@ test('the canonical form is the same for every order of keys, and means the same
     }),
   );
 });
+
+test('a text of escaped quotes that closes no string costs its length, not its square', async () => {
+  expect((await refusalOf(() => parseJsonStrict(`{"a":"${'\\"'.repeat(250_000)}`))).code).toBe('invalid_input');
+  expect(depthOf('{"a":"\\\\"}[[')).toBe(2);
+});

@@ -143,3 +143,15 @@ test('two directives may use the same $id in their schemas', async () => {
   await checkedPayload('/tmp', schema('string'), { a: 'x' });
   await checkedPayload('/tmp', schema('number'), { a: 1 });
 });
+
+test('a pattern that would run for hours is ended, and everything else goes on', async () => {
+  const schema: JsonObject = { type: 'object', properties: { a: { type: 'string', pattern: '^(a+)+$' } } };
+  expect((await refused('/tmp', { a: `${'a'.repeat(100)}!` }, schema)).code).toBe('directive_broken');
+  expect((await checkedPayload('/tmp', schema, { a: 'aaa' })).payloadJson).toBe('{"a":"aaa"}');
+});
+
+test('of thousands of faults the first are named', async () => {
+  const schema: JsonObject = { type: 'object', properties: { a: { items: { type: 'string' } } } };
+  const { details } = await refused('/tmp', { a: Array(30_000).fill(1) }, schema);
+  expect(details?.faults).toHaveLength(50);
+});

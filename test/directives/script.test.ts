@@ -116,3 +116,23 @@ test('more than 64 MiB are refused', async () => {
   expect(error.code).toBe('too_much_covered');
   expect(error.message).toContain('65 MiB');
 });
+
+test('a file named like a prototype is covered as any other', async () => {
+  const home = homeWith({ 'execution/__proto__': '1', 'execution/lib/constructor': '1' });
+  const before = (await digestScript(home, directive())).sha256;
+  writeFiles(home, { 'execution/__proto__': 'changed' });
+  expect((await digestScript(home, directive())).sha256).not.toBe(before);
+});
+
+test.each(['*a*a*a*a*a*a*a*a*a*a*b', '+(+(a))b', '(a+)+b'])(
+  'includes of %s cannot hold up the process',
+  async (glob) => {
+    const home = homeWith({ [`execution/${'a'.repeat(200)}`]: '1' });
+    const found = digestScript(home, directive(`includes: ['${glob}']`));
+    const outcome = await found.then(
+      () => 'matched',
+      (error: { code?: string }) => error.code,
+    );
+    expect(['matched', 'too_much_covered']).toContain(outcome);
+  },
+);

@@ -80,3 +80,13 @@ test('progress lines are read, not logged; what only looks like one is a line', 
   sink.end();
   expect(texts()).toEqual(['::progress:: 200']);
 });
+
+test('lines made to be slow to look through are looked through all the same', () => {
+  const { sink, texts } = sinkOf();
+  const beginnings = '-eyJ'.repeat(32_000);
+  const spaces = `::progress:: 4${' '.repeat(100_000)}x\u2028`;
+  sink.write(Buffer.from(`${beginnings}\n${spaces}\n`));
+  sink.end();
+  expect(texts()).toHaveLength(1);
+  expect(texts()[0]).toContain('-eyJ-eyJ');
+});
