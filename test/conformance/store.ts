@@ -6,6 +6,7 @@ import type { Store } from '../../src/queue/store.js';
 import { createTestClock, type TestClock } from '../helpers/test-app.js';
 import { auditConformance } from './store-audit.js';
 import { claimConformance } from './store-claims.js';
+import { modelConformance } from './store-model.js';
 import { moveConformance } from './store-moves.js';
 import { passkeyConformance } from './store-passkeys.js';
 import { recordConformance } from './store-records.js';
@@ -21,7 +22,8 @@ export interface StoreUnderTest {
   connect(): Promise<Store>;
 }
 
-export function storeConformance(name: string, fresh: FreshStore): void {
+/** @param options.sequences how many random sequences of moves are compared with the model of the state table */
+export function storeConformance(name: string, fresh: FreshStore, { sequences = 300 } = {}): void {
   describe(`${name} keeps the promises of the store`, () => {
     const current: { store?: Store; clock?: TestClock; open?: (clock: Clock) => Promise<Store> } = {};
     const part = <Key extends keyof typeof current>(key: Key) => {
@@ -58,5 +60,6 @@ export function storeConformance(name: string, fresh: FreshStore): void {
     recordConformance(under);
     passkeyConformance(under);
     auditConformance(under);
+    modelConformance(under, sequences);
   });
 }
