@@ -1,7 +1,10 @@
-// A claim goes straight to the head of an index: no scan over tasks, no sorting.
+// A claim goes straight to the head of an index: no scan over tasks, no sorting. And a run begins only under an ack that holds.
 import { expect, it, onTestFinished } from 'vitest';
+import { systemClock } from '../../src/clock.js';
 import { claimStatements } from '../../src/queue/sqlite/claims.js';
 import { openConnection } from '../../src/queue/sqlite/connection.js';
+import { storeOn } from '../../src/queue/sqlite/index.js';
+import { must, queuedTask, worker } from '../helpers/store-fixtures.js';
 import { temporaryFolder } from '../helpers/test-app.js';
 
 const indexOf: Record<Exclude<keyof typeof claimStatements, 'fullProjects'>, RegExp> = {
@@ -37,3 +40,19 @@ it('what is sorted for a limit on projects are the tasks in hands alone', () => 
     'USE TEMP B-TREE FOR GROUP BY',
   ]);
 });
+
+it.each(['revoked_at', 'spent_at'])(
+  'a run does not begin under an acknowledgement whose %s stands, however that came to be',
+  async (column) => {
+    const connection = openConnection(`${temporaryFolder()}/db.sqlite`);
+    const store = storeOn(connection, systemClock);
+    onTestFinished(() => store.close());
+    await queuedTask(store);
+    const claim = must(await store.tasks.claim(worker));
+    connection.db.prepare(`UPDATE acks SET ${column} = 1`).run();
+    const run = { processId: worker.processId, host: 'here', ack: null };
+    expect(await store.tasks.begin(claim.runId, run)).toBeNull();
+    connection.db.prepare(`UPDATE acks SET ${column} = NULL`).run();
+    expect(await store.tasks.begin(claim.runId, run)).not.toBeNull();
+  },
+);
