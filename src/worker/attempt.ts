@@ -1,7 +1,7 @@
 // Runs one script of a task, the script itself or its fix_script, under the same rules, and reports what it came to.
 import type { Script } from '../directives/index.js';
 import { DispatcherError } from '../errors.js';
-import type { RunRow } from '../queue/store.js';
+import type { LogStore, RunRow } from '../queue/store.js';
 import { createRedactor, type Redact } from '../redact.js';
 import type { RunReport } from '../tasks/outcome.js';
 import { type Ack, secretPayloadValues, type Task } from '../tasks/task.js';
@@ -12,6 +12,7 @@ import { createScratch, readResult, type Scratch } from './result-file.js';
 import { runScript, type ScriptExit, type StopReason } from './run-script.js';
 import type { RunContext } from './run-task.js';
 import { intoSandbox } from './sandbox.js';
+import { whenWritable } from './when-writable.js';
 
 export interface AttemptContext extends RunContext {
   check: PinnedTask;
@@ -69,7 +70,8 @@ async function runIn(scratch: Scratch, attempt: Attempt, script: Script): Promis
   const { dispatcher, task, run, redact, check } = attempt;
   const { store, clock, log } = dispatcher;
   const isFix = check.pinned.script !== script;
-  const batch = createLogBatch({ logs: store.logs, taskId: task.id, runId: run.id, now: clock.now, log });
+  const append: LogStore['append'] = (lines) => whenWritable(attempt, () => store.logs.append(lines));
+  const batch = createLogBatch({ append, taskId: task.id, runId: run.id, now: clock.now, log });
   const which = isFix ? 'fix_script' : `Attempt ${task.attempts} of ${task.policy.maxAttempts}`;
   batch.add('system', `${which}: ${script.name}`);
   const progress = coalesced((percent: number, text: string | null) => store.logs.progress(run.id, percent, text), log);
@@ -107,18 +109,18 @@ async function start(
 ): Promise<ScriptExit> {
   const { config, store, log } = dispatcher;
   const { frontMatter } = check.pinned.directive;
-  const env = scriptEnvironment({
-    config,
-    policy: check.policy,
-    passedOn: frontMatter.env,
-    task,
-    runId: run.id,
-    runKey,
-    scriptUrl: scriptUrl(),
-    bytecode: await bytecode.folderFor(check.pinned.pins.scriptSha256),
-    resultFile: scratch.resultFile,
-  });
   try {
+    const env = scriptEnvironment({
+      config,
+      policy: check.policy,
+      passedOn: frontMatter.env,
+      task,
+      runId: run.id,
+      runKey,
+      scriptUrl: scriptUrl(),
+      bytecode: await bytecode.folderFor(check.pinned.pins.scriptSha256),
+      resultFile: scratch.resultFile,
+    });
     const { file, args } = await interpreters.commandFor(script);
     const command = { file, args: [...args, task.id, token, task.payloadJson] };
     const open = { env, close: async () => {}, ...command };
@@ -144,9 +146,15 @@ async function start(
     await program.close();
     return exit;
   } catch (error) {
-    if (!(error instanceof DispatcherError)) throw error;
-    return { exitCode: null, signal: null, stopped: null, spawnError: `${error.message} ${error.hint ?? ''}`.trim() };
+    return { exitCode: null, signal: null, stopped: null, spawnError: whyNotStarted(error) };
   }
+}
+
+/** What keeps a script from starting, as a sentence: a refusal of ours, or what the system said. */
+function whyNotStarted(error: unknown): string {
+  if (error instanceof DispatcherError) return `${error.message} ${error.hint ?? ''}`.trim();
+  if (error instanceof Error && 'syscall' in error) return error.message;
+  throw error;
 }
 
 interface ReportFacts {

@@ -4,7 +4,8 @@ import { createBytecode } from './bytecode.js';
 import { createInterpreters } from './interpreters.js';
 import { createRescue } from './rescue.js';
 import type { StopReason } from './run-script.js';
-import { isUnwritable, runTask } from './run-task.js';
+import { runTask } from './run-task.js';
+import { isUnwritable } from './when-writable.js';
 
 export interface WorkerOptions {
   dispatcher: Dispatcher;
@@ -46,6 +47,8 @@ export function createWorker({
   const bytecode = createBytecode();
   const rescue = createRescue({ dispatcher, processId, random, isOurs: (runId) => active.has(runId) });
   const timers: NodeJS.Timeout[] = [];
+  /** Repeated jobs that are under way, by name: none runs twice at once, and none outlives the worker. */
+  const jobs = new Map<string, Promise<void>>();
   let state: WorkerLoop['state'] = 'off';
   let stopWatching = () => {};
   let pumping: Promise<void> | null = null;
@@ -58,7 +61,8 @@ export function createWorker({
 
   const begin = (claim: NonNullable<Awaited<ReturnType<typeof store.tasks.claim>>>) => {
     const stop = new AbortController();
-    const done = runTask({ dispatcher, interpreters, bytecode, scriptUrl, random, stop: stop.signal }, claim)
+    const context = { dispatcher, interpreters, bytecode, scriptUrl, random, stop: stop.signal, onUnwritable: pause };
+    const done = runTask(context, claim)
       .catch((error: unknown) => {
         log.error('run.failed', { task_id: claim.task.id, run_id: claim.runId, error });
         if (isUnwritable(error)) pause(error);
@@ -112,6 +116,7 @@ export function createWorker({
     if (!isUnwritable(error)) log.error('worker.claim_failed', { error });
     else if (!unwritable) log.error('worker.paused', { error });
     unwritable ||= isUnwritable(error);
+    if (state === 'off') return;
     if (unwritable) state = 'standby';
     clearTimeout(due);
     due = setTimeout(wake, config.pollMs);
@@ -124,7 +129,6 @@ export function createWorker({
         if (active.size > 0) await endCancelled();
         await claimAll();
       } catch (error) {
-        if ((state as WorkerLoop['state']) === 'off') return;
         pause(error);
       }
     } while (again && state !== 'off');
@@ -148,12 +152,15 @@ export function createWorker({
   };
 
   const every = (ms: number, what: string, job: () => Promise<void>) => {
-    let running = false;
     const tick = async () => {
-      if (running) return;
-      running = true;
-      await job().catch((error: unknown) => log.warn(`worker.${what}_failed`, { error }));
-      running = false;
+      if (jobs.has(what)) return;
+      const running = job().catch((error: unknown) => {
+        if (isUnwritable(error)) pause(error);
+        else log.warn(`worker.${what}_failed`, { error });
+      });
+      jobs.set(what, running);
+      await running;
+      jobs.delete(what);
     };
     timers.push(setInterval(tick, ms));
     return tick;
@@ -199,6 +206,7 @@ export function createWorker({
       for (const runId of active.keys()) end(runId, 'stopped');
       await finished;
       for (const timer of timers.splice(0)) clearInterval(timer);
+      await Promise.all(jobs.values());
       await bytecode.remove();
     },
   };

@@ -18,13 +18,13 @@ export interface LogBatch {
 }
 
 export function createLogBatch({
-  logs,
+  append,
   taskId,
   runId,
   now,
   log,
 }: {
-  logs: LogStore;
+  append: LogStore['append'];
   taskId: string;
   runId: string;
   now: () => number;
@@ -40,7 +40,7 @@ export function createLogBatch({
     lines = [];
     if (batch.length === 0) return;
     last = last
-      .then(() => logs.append(batch))
+      .then(() => append(batch))
       .catch((error: unknown) =>
         log.warn('run.log_lost', { task_id: taskId, run_id: runId, lines: batch.length, error }),
       );

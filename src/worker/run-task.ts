@@ -1,6 +1,5 @@
 // One claimed task from verification to settled, as a pipeline. Fails closed: what cannot be verified does not start.
 import { hostname } from 'node:os';
-import { setTimeout as wait } from 'node:timers/promises';
 import { describeFailure } from '../anneal/classify.js';
 import { DispatcherError } from '../errors.js';
 import type { Claim, NewAck, RunRow } from '../queue/store.js';
@@ -13,8 +12,9 @@ import { type AttemptContext, attemptScript } from './attempt.js';
 import type { Bytecode } from './bytecode.js';
 import type { Interpreters } from './interpreters.js';
 import type { StopReason } from './run-script.js';
+import { type Patience, whenWritable } from './when-writable.js';
 
-export interface RunContext {
+export interface RunContext extends Patience {
   dispatcher: Dispatcher;
   interpreters: Interpreters;
   bytecode: Bytecode;
@@ -198,23 +198,6 @@ const noteScriptChange = ({ store, clock, log }: Dispatcher, task: Task, run: Ru
       },
     ])
     .catch((error: unknown) => log.warn('run.log_lost', { task_id: task.id, run_id: run.id, error }));
-
-/** A full disk or a read-only home must not cost a finished run: it is settled as soon as the store can be written. */
-async function whenWritable<T>({ dispatcher, stop }: RunContext, move: () => Promise<T>): Promise<T> {
-  for (;;) {
-    try {
-      return await move();
-    } catch (error) {
-      if (!isUnwritable(error) || stop.reason === ('stopped' satisfies StopReason)) throw error;
-      dispatcher.log.warn('run.waits_to_settle', { error });
-      await wait(Math.min(dispatcher.config.pollMs, 1000));
-    }
-  }
-}
-
-/** Faults of the store that pass: a busy or full disk, a home that is read-only for now. */
-export const isUnwritable = (error: unknown): boolean =>
-  error instanceof DispatcherError && ['store_busy', 'store_unavailable', 'home_not_writable'].includes(error.code);
 
 /** The script digest once more: a change during the run is audited and shown. */
 async function scriptChange({ directives }: Dispatcher, { pinned }: PinnedTask): Promise<string | null> {

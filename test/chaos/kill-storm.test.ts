@@ -19,7 +19,7 @@ const files = {
   'execution/storm.sh': `
 exec 9> "locks/$1"
 flock -n 9 || echo "$1 $DOE_RUN_ID" >> overlaps
-sleep "0.$((RANDOM % 3))"
+sleep "0.$((RANDOM % 10))"
 echo "$1" >> done
 `,
 };

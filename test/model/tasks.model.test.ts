@@ -65,7 +65,15 @@ class Real {
     const interpreters = { commandFor: async (one: { path: string }) => ({ file: '/bin/sh', args: [one.path] }) };
     const bytecode = { folderFor: async () => '/nowhere', remove: async () => {} };
     const done = runTask(
-      { dispatcher, interpreters, bytecode, scriptUrl: () => 'http://127.0.0.1:9', random: () => 0, stop: stop.signal },
+      {
+        dispatcher,
+        interpreters,
+        bytecode,
+        scriptUrl: () => 'http://127.0.0.1:9',
+        random: () => 0,
+        stop: stop.signal,
+        onUnwritable: () => {},
+      },
       claim,
     );
     return { id: claim.task.id, stop, done };

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { isoTime } from '../../src/clock.js';
-import { pause, resume, validateAck } from '../../src/tools/index.js';
+import { cancelTask, pause, resume, validateAck } from '../../src/tools/index.js';
 import { refusalOf } from '../helpers/errors.js';
 import { createTestClock, type TestApp } from '../helpers/test-app.js';
 import { approve, createJob, createJobApp, logOf, untilLogged } from '../helpers/worker-home.js';
@@ -142,6 +142,31 @@ test('a token of one task is refused for another, and each refusal has the first
   app.write({ go: '' });
   await app.until('a', 'succeeded', 'needs_anneal');
   expect(await codeOf({ ack_token: a, task_id: 'b' })).toBe('token_spent');
+});
+
+test('an ack token is refused by the first code that applies', async () => {
+  const clock = createTestClock();
+  const app = await createJobApp('exit 0', { clock, noWorker: true, frontMatter: pathPayload });
+  app.write({ 'in.zip': 'one' });
+  const { task_id } = await createJob(app, { payload_json: { zip: 'in.zip' } });
+  const { ack_id } = await approve(app, task_id);
+  const { acks, store } = app.dispatcher;
+  const ack = await store.people.ack(ack_id ?? '');
+  if (ack === null) throw new Error('There is no ack.');
+  const token = await acks.ackToken(ack);
+  const code = async (ack_token: string) => (await refusalOf(() => app.call(validateAck, { ack_token }))).code;
+  expect(await app.call(validateAck, { ack_token: token })).toMatchObject({ task_id, task_status: 'queued' });
+  expect(await code(await acks.ackToken({ ...ack, id: 'ack_of_nobody' }))).toBe('token_unknown');
+  expect(await code(await acks.ackToken({ ...ack, pins: { ...ack.pins, binding: 'f'.repeat(64) } }))).toBe(
+    'token_unknown',
+  );
+  expect(await code(await acks.runToken(ack, 'run_of_nobody', clock.now() + 60_000))).toBe('token_run_mismatch');
+  app.write({ 'in.zip': 'two' });
+  expect(await code(token)).toBe('payload_changed');
+  await app.call(cancelTask, { task_id });
+  expect(await code(token)).toBe('token_revoked');
+  clock.advance(15 * 60_000);
+  expect(await code(token)).toBe('token_expired');
 });
 
 test('a run token dies with its run, also where the task is tried again', async () => {
