@@ -8,7 +8,7 @@ import { serverIcon } from './icons.js';
 import { instructions } from './instructions.js';
 import { addPrompts } from './prompts.js';
 import { addTools } from './tools.js';
-import { plainText } from './untrusted.js';
+import { mapJsonText, plainText } from './untrusted.js';
 
 const minute = 60_000;
 
@@ -30,7 +30,13 @@ export function createMcpServer(backend: Backend, connection: Connection, waitMs
     },
   );
   addTools(server, { backend, connection, askPerson: createAskPerson(() => server.server, waitMs) });
-  addResources(server, { backend, clean: ({ redact }, text) => redact(plainText(text)) });
+  addResources(server, {
+    backend,
+    clean({ redact }, text, mimeType) {
+      const clean = (one: string) => redact(plainText(one));
+      return mimeType === 'application/json' ? mapJsonText(text, clean) : clean(text);
+    },
+  });
   addPrompts(server, backend);
   return server;
 }

@@ -28,12 +28,15 @@ export function toolError(error: unknown, { redact }: Pick<ResultOptions, 'redac
   return { isError: true, content: [{ type: 'text', text: JSON.stringify(fitted) }] };
 }
 
-/** The value within `resultLimit` characters of JSON: the longest texts are cut, then the longest lists lose their far end. */
+/**
+ * The value within `resultLimit` characters of JSON: the longest texts are cut, then the longest lists lose their far end,
+ * then objects become the beginning of their own text.
+ */
 function withinLimit(value: JsonObject, more: string): JsonObject {
   if (lengthOf(value) <= resultLimit) return value;
   const fitted = structuredClone({ ...value, truncated: more });
   for (let excess = lengthOf(fitted) - resultLimit; excess > 0; excess = lengthOf(fitted) - resultLimit) {
-    if (!shortenText(fitted, excess) && !shortenList(fitted)) break;
+    if (!shortenText(fitted, excess) && !shortenList(fitted) && !foldObject(fitted, excess)) break;
   }
   return fitted;
 }
@@ -70,7 +73,25 @@ function shortenText(value: JsonObject, excess: number): boolean {
   if (place === undefined) return false;
   const text = place.holder[place.key] as string;
   const kept = Math.max(shortestCut - 60, text.length - excess - 60);
-  place.holder[place.key] = `${text.slice(0, kept)}… [${text.length - kept} more characters]`;
+  place.holder[place.key] = cut(text, kept);
+  return true;
+}
+
+/** Never between the halves of a character. */
+const cut = (text: string, kept: number): string =>
+  `${text.slice(0, kept).replace(/[\ud800-\udbff]$/, '')}… [${text.length - kept} more characters]`;
+
+/** The smallest object that is large enough: what stands around it keeps its shape. */
+function foldObject(value: JsonObject, excess: number): boolean {
+  const isObject = (item: JsonValue) => item !== null && typeof item === 'object' && !Array.isArray(item);
+  const sized = [...places(value)]
+    .filter(({ holder, key }) => isObject(holder[key] as JsonValue))
+    .map((place) => ({ ...place, size: lengthOf(place.holder[place.key] as JsonValue) }))
+    .filter(({ size }) => size > shortestCut)
+    .sort((one, other) => one.size - other.size);
+  const place = sized.find(({ size }) => size > excess + shortestCut) ?? sized.at(-1);
+  if (place === undefined) return false;
+  place.holder[place.key] = cut(JSON.stringify(place.holder[place.key]), shortestCut - 60);
   return true;
 }
 

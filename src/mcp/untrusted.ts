@@ -17,6 +17,17 @@ export function mapText(value: JsonValue | undefined, change: (text: string) => 
   return Object.fromEntries(entries.map(([name, field]) => [change(name), mapText(field, change)]));
 }
 
+/** `change` for every string of a JSON text, whose escapes would hide what it looks for; text that is no JSON is changed as it is. */
+export function mapJsonText(text: string, change: (text: string) => string): string {
+  let value: JsonValue;
+  try {
+    value = JSON.parse(text) as JsonValue;
+  } catch {
+    return change(text);
+  }
+  return JSON.stringify(mapText(value, change), null, 2);
+}
+
 /** Text in which nothing is hidden from a person who reads it: what cannot be seen is written as \uXXXX. */
 export const visibleText = (text: string): string =>
   text.replace(invisible, (character) =>

@@ -25,7 +25,7 @@ const listed = kinds.filter(({ list }) => list !== undefined);
 export interface ResourcesOptions {
   backend: () => Promise<Dispatcher>;
   /** What text goes through on its way out. */
-  clean: (dispatcher: Dispatcher, text: string) => string;
+  clean: (dispatcher: Dispatcher, text: string, mimeType?: string | undefined) => string;
 }
 
 export function addResources(server: McpServer, options: ResourcesOptions): void {
@@ -47,7 +47,7 @@ export function addResources(server: McpServer, options: ResourcesOptions): void
           const values = textVariables(variables);
           const contents = await kind.read(dispatcher, values);
           return {
-            contents: [{ uri: uri.href, ...contents, text: clean(dispatcher, contents.text) }],
+            contents: [{ uri: uri.href, ...contents, text: clean(dispatcher, contents.text, contents.mimeType) }],
             ...(values.sha256 === undefined ? {} : forEver),
           };
         }),

@@ -63,7 +63,7 @@ export const nastyStrings: readonly string[] = [
   '"',
   '\\',
   '{{7*7}}',
-  '${7*7}',
+  '$\u007b7*7}',
   '<script>alert(1)</script>',
   '"><img src=x onerror=alert(1)>',
   'javascript:alert(1)',
