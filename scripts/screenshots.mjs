@@ -19,6 +19,8 @@ const width = Number(option('--width', '1200'));
 
 const home = mkdtempSync(join(tmpdir(), 'doe-screenshots-'));
 const key = 'an-operator-key-for-the-screenshots-0001';
+const tomsKey = 'an-operator-key-for-the-screenshots-0002';
+const agentKey = 'an-agent-key-for-the-screenshots-00000001';
 
 const files = {
   'directives/import-site.md': `---
@@ -73,6 +75,8 @@ sys.exit(main())
   'directives/nightly-report.md': '---\ntitle: Nightly report\n---\n# Nightly report\n\nCounts what the day brought.\n',
   'execution/nightly_report.sh':
     'for part in orders refunds visits; do echo "counted $part"; sleep "$1_unused" 2>/dev/null || true; done\n',
+  'directives/retire-site.md':
+    '---\ntitle: Retire a site\nscript: import_site.py\nquorum: 2\nsecrets: [NETLIFY_AUTH_TOKEN]\n---\n# Retire a site\n\nTakes a site down for good.\n',
   'directives/style-guide.md': '# Style guide\n\nA reference for whoever writes directives.\n',
 };
 for (const [path, text] of Object.entries(files)) {
@@ -81,7 +85,13 @@ for (const [path, text] of Object.entries(files)) {
 }
 
 const server = spawn(process.execPath, [doe, 'serve', '--home', home], {
-  env: { PATH: process.env.PATH, HOME: home, PORT: '0', MCP_API_KEY: `jen:${key}` },
+  env: {
+    PATH: process.env.PATH,
+    HOME: home,
+    PORT: '0',
+    MCP_API_KEY: `jen:${key},tom:${tomsKey}`,
+    MCP_AGENT_KEY: agentKey,
+  },
   stdio: ['ignore', 'ignore', 'pipe'],
 });
 const lines = createInterface({ input: server.stderr });
@@ -93,10 +103,10 @@ const address = await new Promise((resolve, reject) => {
   });
 });
 
-async function call(path, body) {
+async function call(path, body, as = key) {
   const answer = await fetch(address + path, {
     method: body === undefined ? 'GET' : 'POST',
-    headers: { 'X-API-Key': key, 'Content-Type': 'application/json' },
+    headers: { 'X-API-Key': as, 'Content-Type': 'application/json' },
     ...(body === undefined ? {} : { body: JSON.stringify(body) }),
   });
   const json = await answer.json();
@@ -105,9 +115,9 @@ async function call(path, body) {
 }
 
 const create = (task_type, project_id, task_id, payload_json = {}) =>
-  call('/tasks', { task_type, project_id, task_id, actor_id: 'claude', payload_json });
-const approve = (task_id, answers_json) =>
-  call('/mcp/acknowledge', { task_id, actor_id: 'jen', ...(answers_json ? { answers_json } : {}) });
+  call('/tasks', { task_type, project_id, task_id, actor_id: 'claude', payload_json }, agentKey);
+const approve = (task_id, answers_json, [person, as] = ['jen', key]) =>
+  call('/mcp/acknowledge', { task_id, actor_id: person, ...(answers_json ? { answers_json } : {}) }, as);
 
 async function settled(taskId) {
   for (;;) {
@@ -141,7 +151,7 @@ async function tellAStory() {
       .replace('retry: { count: 2, backoff_ms: 1000 }', 'retry: { count: 0 }'),
   );
   await create('import-site', 'initech', 'import-broken', { archive: 'broken.zip', site: 'broken', pages: 8 });
-  await approve('import-broken', ['None']);
+  await approve('import-broken', ['None'], ['tom', tomsKey]);
   await settled('import-broken');
   writeFileSync(
     join(home, 'execution/import_site.py'),
@@ -154,6 +164,7 @@ async function tellAStory() {
   );
   await create('import-site', 'globex', 'import-blog', { archive: 'blog-2026-03.zip', site: 'blog', pages: 31 });
   await create('nightly-report', 'globex', 'report-tuesday');
+  await create('retire-site', 'initech', 'retire-intranet', { site: 'intranet' });
 }
 
 try {
@@ -168,15 +179,16 @@ try {
   await page.getByRole('button', { name: 'Sign in' }).click();
   await page.waitForURL('**/ui');
   mkdirSync(images, { recursive: true });
+  const broken = (await call('/anneals')).anneals[0].aid;
   for (const [name, path] of [
     ['overview', '/ui'],
     ['approvals', '/ui/approvals'],
     ['approval', '/ui/approvals/import-blog'],
     ['task', '/ui/tasks/import-www'],
-    ['directives', '/ui/directives'],
-    ['repair', '/ui/anneals'],
-    ['audit', '/ui/audit'],
+    ['repair', `/ui/anneals/${broken}`],
   ]) {
+    // The diffs of an approval lie further down.
+    await page.setViewportSize({ width, height: name === 'approval' ? 1700 : 820 });
     await page.goto(new URL(path, url).href);
     await page.waitForLoadState('load');
     await page.waitForTimeout(400);

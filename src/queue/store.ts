@@ -204,6 +204,8 @@ export interface TaskStore {
   runs(taskId: string): Promise<RunRow[]>;
   /** How many runs ended since `since`, by outcome and by stretches of `stretchMs` that begin there; `at` is where one begins. */
   endedRuns(since: number, stretchMs: number): Promise<{ at: number; outcome: Outcome; count: number }[]>;
+  /** By how much the number of queued tasks changed since `since`, by the same stretches. */
+  queueChanges(since: number, stretchMs: number): Promise<{ at: number; change: number }[]>;
   /** The newest succeeded run of the directive `directiveId`, with the payload that it had, its secret values masked. */
   lastSuccess(directiveId: string): Promise<{ run: RunRow; payload: JsonObject } | null>;
   /** When the next queued task becomes due; null where none waits for a time. */

@@ -6,6 +6,7 @@ import type { Store } from '../../src/queue/store.js';
 import { createTestClock, type TestClock } from '../helpers/test-app.js';
 import { auditConformance } from './store-audit.js';
 import { claimConformance } from './store-claims.js';
+import { figureConformance } from './store-figures.js';
 import { modelConformance } from './store-model.js';
 import { moveConformance } from './store-moves.js';
 import { passkeyConformance } from './store-passkeys.js';
@@ -59,6 +60,7 @@ export function storeConformance(name: string, fresh: FreshStore, { sequences = 
     runConformance(under);
     recordConformance(under);
     passkeyConformance(under);
+    figureConformance(under);
     auditConformance(under);
     modelConformance(under, sequences);
   });

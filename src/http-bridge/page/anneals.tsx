@@ -1,11 +1,13 @@
 // Repairs: what failed, with its bundle, the tasks that failed alike, and the ways on.
 import type { Hono } from 'hono';
+import { raw } from 'hono/html';
 import type { Dispatcher } from '../../tools/dispatcher.js';
 import { annealComplete, dismissAnneal, listAnneals, readAnneal } from '../../tools/index.js';
 import { invoke } from '../../tools/operation.js';
 import { actorOf, callOf, type PageContext, type PageEnv } from './env.js';
 import { Csrf, Frame, send } from './layout.js';
 import { plainText } from './log.js';
+import { renderMarkdown } from './markdown.js';
 import { Source } from './payload.js';
 import { Ago, Empty, Fact, Facts } from './words.js';
 
@@ -156,7 +158,11 @@ const AnnealPage = ({ context, bundle }: { context: PageContext; bundle: Bundle 
           <summary>
             {name} <span class="muted">{bytes} bytes</span>
           </summary>
-          <Source text={plainText(text)} name={name} />
+          {name.endsWith('.md') ? (
+            <article class="directive">{raw(renderMarkdown(plainText(text)))}</article>
+          ) : (
+            <Source text={plainText(text)} name={name} />
+          )}
         </details>
       ))}
     </Frame>

@@ -38,6 +38,7 @@ export const ApprovalPage = ({ context, facts, refusal, entered }: ApprovalProps
       <div class="decision-layout">
         <div class="evidence">
           <AtAGlance facts={facts} />
+          <h2>Payload</h2>
           <Payload payload={visiblePayload(task)} />
           {now === null ? (
             <Empty>The directive or its script cannot be used now: {facts.changed}</Empty>
@@ -74,8 +75,8 @@ const AtAGlance = ({ facts }: { facts: ApprovalFacts }) => {
           {policy !== undefined && policy.approvers.length > 0 ? ` (${policy.approvers.join(', ')})` : ''}
         </Fact>
         <Fact name="May run">
-          {task.policy.maxAttempts === 1 ? 'once' : `up to ${task.policy.maxAttempts} times`},{' '}
-          {durationText(task.policy.timeoutMs)} each
+          {task.policy.maxAttempts === 1 ? 'once, at most ' : `up to ${task.policy.maxAttempts} times, each at most `}
+          {durationText(task.policy.timeoutMs)}
         </Fact>
         {now === null ? null : <Fact name="Sandbox">{sandboxText(now.pinned.directive.frontMatter.sandbox)}</Fact>}
         <Fact name="Secrets">{listOf(policy?.secrets)}</Fact>

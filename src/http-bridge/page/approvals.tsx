@@ -201,7 +201,7 @@ function risksOf(task: Task, directive: Directive | undefined, minAck: Assurance
     integrations.length === 0 ? '' : counted(integrations.length, 'integration'),
   ].filter(Boolean);
   return [
-    { text: quorum > 1 ? `${wanted}, ${quorum} people` : wanted, tone: `assurance-${wanted}` },
+    { text: quorum > 1 ? `needs ${wanted} of ${quorum} people` : `needs ${wanted}`, tone: `assurance-${wanted}` },
     ...(reach.length === 0 ? [] : [{ text: `asks for ${reach.join(', ')}`, tone: 'status-awaiting_ack' }]),
     ...(directive.sha256 === task.pins.directiveSha256
       ? []

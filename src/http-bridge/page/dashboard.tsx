@@ -41,9 +41,8 @@ async function gather(dispatcher: Dispatcher): Promise<DashboardFacts> {
   const { tasks, logs, ledger } = dispatcher.store;
   const list = async (status: TaskStatus, limit = shownOfEach, oldestFirst = false) =>
     (await tasks.list({ status, limit, oldestFirst })).tasks;
-  const [counts, activity, running, waiting, toRepair, failed, processes, paused] = await Promise.all([
+  const [counts, running, waiting, toRepair, failed, processes, paused] = await Promise.all([
     tasks.counts(),
-    activityOf(dispatcher),
     list('running', runningShown),
     list('awaiting_ack', shownOfEach, true),
     list('needs_anneal'),
@@ -53,7 +52,7 @@ async function gather(dispatcher: Dispatcher): Promise<DashboardFacts> {
   ]);
   return {
     counts,
-    activity,
+    activity: await activityOf(dispatcher, counts.queued),
     running: await Promise.all(
       running.map(async (task) => ({ task, lastLine: (await logs.tail(task.id, 1)).at(-1)?.text ?? null })),
     ),
@@ -95,7 +94,7 @@ const Dashboard = ({
       <h2>Running now</h2>
       {running.length === 0 ? <Empty>Nothing runs.</Empty> : <Running running={running} />}
       <h2>Waits for you</h2>
-      {waiting.length === 0 ? <Empty>Nothing waits for you.</Empty> : <TaskCards tasks={waiting} />}
+      {waiting.length === 0 ? <Empty>Nothing waits for you.</Empty> : <TaskCards tasks={waiting} to="approvals" />}
       <h2>Went wrong lately</h2>
       {broken.length === 0 ? <Empty>Nothing did.</Empty> : <TaskCards tasks={broken} />}
     </div>

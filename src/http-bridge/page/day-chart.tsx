@@ -1,4 +1,4 @@
-// The last 24 hours as plain SVG from the server: ended runs by outcome, an hour a bar.
+// The last 24 hours as plain SVG from the server: ended runs by outcome, an hour a bar, and how deep the queue was.
 import type { Outcome } from '../../tasks/outcome.js';
 import type { Dispatcher } from '../../tools/dispatcher.js';
 
@@ -14,6 +14,8 @@ interface Hour {
 export interface Activity {
   /** Oldest first; the last one is the present hour. */
   bars: Hour[];
+  /** How many tasks were queued at the end of each hour. */
+  depths: number[];
   firstHourAt: number;
 }
 
@@ -22,14 +24,27 @@ const groupOf = (outcome: Outcome): keyof Hour => {
   return outcome === 'failed' || outcome === 'timed_out' ? 'failed' : 'other';
 };
 
-export async function activityOf({ store }: Pick<Dispatcher, 'store'>): Promise<Activity> {
+/** @param queued how many tasks are queued now */
+export async function activityOf({ store }: Pick<Dispatcher, 'store'>, queued: number): Promise<Activity> {
   const firstHourAt = (Math.floor((await store.now()) / hourMs) - hours + 1) * hourMs;
   const bars: Hour[] = Array.from({ length: hours }, () => ({ succeeded: 0, failed: 0, other: 0 }));
   for (const { at, outcome, count } of await store.tasks.endedRuns(firstHourAt, hourMs)) {
     const bar = bars[Math.round((at - firstHourAt) / hourMs)];
     if (bar !== undefined) bar[groupOf(outcome)] += count;
   }
-  return { bars, firstHourAt };
+  return { bars, firstHourAt, depths: await depthsOf(store, firstHourAt, queued) };
+}
+
+/** Counted back from what is queued now. */
+async function depthsOf(store: Dispatcher['store'], firstHourAt: number, queued: number): Promise<number[]> {
+  const changes = new Map((await store.tasks.queueChanges(firstHourAt, hourMs)).map(({ at, change }) => [at, change]));
+  const depths: number[] = [];
+  let depth = queued;
+  for (let hour = hours - 1; hour >= 0; hour--) {
+    depths.unshift(Math.max(0, depth));
+    depth -= changes.get(firstHourAt + hour * hourMs) ?? 0;
+  }
+  return depths;
 }
 
 const width = 1152;
@@ -38,17 +53,18 @@ const base = 108;
 const step = width / hours;
 const names: readonly (keyof Hour)[] = ['succeeded', 'failed', 'other'];
 
-export const DayChart = ({ bars, firstHourAt }: Activity) => {
+export const DayChart = ({ bars, depths, firstHourAt }: Activity) => {
   const totals = bars.map(({ succeeded, failed, other }) => succeeded + failed + other);
   const most = Math.max(1, ...totals);
   const sum = totals.reduce((one, other) => one + other, 0);
   const wrong = bars.reduce((one, { failed }) => one + failed, 0);
+  const deepest = Math.max(0, ...depths);
   return (
     <svg
       class="chart"
       viewBox={`0 0 ${width} ${height}`}
       role="img"
-      aria-label={`${sum} runs ended in the last 24 hours, ${wrong} of them failed; at most ${most} in an hour.`}
+      aria-label={`${sum} runs ended in the last 24 hours, ${wrong} of them failed; at most ${most} in an hour. At most ${deepest} tasks were queued at an hour’s end.`}
     >
       <line class="axis" x1="0" y1={base} x2={width} y2={base} />
       {bars.map((bar, index) => {
@@ -75,8 +91,16 @@ export const DayChart = ({ bars, firstHourAt }: Activity) => {
           </text>
         ) : null,
       )}
+      {deepest === 0 ? null : (
+        <polyline
+          class="depth"
+          points={depths
+            .map((depth, hour) => `${(hour + 1) * step},${(base - (depth / deepest) * (base - 18)).toFixed(1)}`)
+            .join(' ')}
+        />
+      )}
       <text x={width} y={height - 4} text-anchor="end">
-        UTC
+        {deepest === 0 ? 'UTC' : `UTC · line: queued, at most ${deepest}`}
       </text>
     </svg>
   );

@@ -120,11 +120,12 @@ const TaskList = ({ context, wanted, tasks, nextCursor }: TaskListProps) => (
   </Frame>
 );
 
-export const TaskCards = ({ tasks }: { tasks: Task[] }) => (
+/** @param to where a card leads: to the task, or to the decision over it */
+export const TaskCards = ({ tasks, to = 'tasks' }: { tasks: Task[]; to?: 'tasks' | 'approvals' }) => (
   <ul class="cards">
     {tasks.map((task) => (
       <li>
-        <a class="card" href={`/ui/tasks/${encodeURIComponent(task.id)}`} data-row="">
+        <a class="card" href={`/ui/${to}/${encodeURIComponent(task.id)}`} data-row="">
           <span class="card-head">
             <Status status={task.status} />
             <strong>{task.taskType}</strong>

@@ -23,6 +23,7 @@ type Half = Pick<
   | 'run'
   | 'runs'
   | 'endedRuns'
+  | 'queueChanges'
   | 'lastSuccess'
   | 'nextDueAt'
 >;
@@ -75,6 +76,27 @@ export function createRunMoves({ db, write, events, mover, failures }: Context):
     `SELECT @since + CAST((finished_at - @since) / @stretch AS INTEGER) * @stretch AS at, outcome, count(*) AS count
      FROM runs WHERE finished_at >= @since GROUP BY 1, 2`,
   );
+  const placeFrom = db.prepare<[number], { seq: number; at: number }>(
+    'SELECT seq, at FROM events WHERE seq >= ? ORDER BY seq LIMIT 1',
+  );
+  const newestPlace = db.prepare<[], { seq: number | null }>('SELECT max(seq) AS seq FROM events');
+  const queueChanges = db.prepare<[object], { at: number; change: number }>(
+    `SELECT @since + CAST((at - @since) / @stretch AS INTEGER) * @stretch AS at,
+       sum((to_status IS 'queued') - (from_status IS 'queued')) AS change
+     FROM events WHERE seq >= @first GROUP BY 1`,
+  );
+  /** Events are in the order of their times, so halving finds the first one since; an index on times would cost every move. */
+  const firstSince = (since: number): number => {
+    let low = 1;
+    let high = (newestPlace.get()?.seq ?? 0) + 1;
+    while (low < high) {
+      const middle = Math.floor((low + high) / 2);
+      const event = placeFrom.get(middle);
+      if (event === undefined || event.at >= since) high = middle;
+      else low = event.seq + 1;
+    }
+    return low;
+  };
   const lastSuccess = db.prepare<[string], RunColumns>(
     "SELECT * FROM runs WHERE directive_id = ? AND outcome = 'succeeded' ORDER BY finished_at DESC LIMIT 1",
   );
@@ -258,6 +280,7 @@ export function createRunMoves({ db, write, events, mover, failures }: Context):
       return row === undefined ? null : toRun(row);
     },
     runs: async (taskId) => runsOf.all(taskId).map(toRun),
+    queueChanges: async (since, stretch) => queueChanges.all({ since, stretch, first: firstSince(since) }),
     endedRuns: async (since, stretch) => ended.all({ since, stretch }),
     async lastSuccess(directiveId) {
       const row = lastSuccess.get(directiveId);

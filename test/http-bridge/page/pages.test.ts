@@ -54,7 +54,7 @@ test('the overview counts the tasks, names what waits, and pauses and resumes th
   const visitor = await signedIn(app);
   const { body } = await visitor.get('/ui');
   expect(body).toContain('1 runs ended in the last 24 hours, 0 of them failed');
-  expect(body).toContain('href="/ui/tasks/hello-2"');
+  expect(body).toContain('href="/ui/approvals/hello-2"');
   expect(body).toContain('(1) Overview');
   await visitor.post('/ui/pause', {});
   expect(await app.dispatcher.store.tasks.paused()).toBe(true);
