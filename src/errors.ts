@@ -36,7 +36,6 @@ const table = {
   anneal_not_found: [404, 2],
   automation_not_found: [404, 2],
   integration_not_found: [404, 2],
-  run_not_found: [404, 2],
   not_found: [404, 2],
   method_not_allowed: [405, 2],
   task_exists: [409, 1],
