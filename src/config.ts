@@ -55,6 +55,9 @@ const settings = z.object({
   N8N_API_KEY: z.string().optional(),
 });
 
+/** The names of them all. */
+export const settingNames: readonly string[] = Object.keys(settings.shape);
+
 /** What scripts are handed under the `DOE_` prefix: not settings, and no mistake where one stands in the environment. */
 const scriptVariables = new Set([
   'DOE_TASK_ID',
@@ -183,7 +186,7 @@ function webhookOf(url: string | undefined, secret: string | undefined): Config[
 }
 
 function refuseUnknown(given: Record<string, string>): void {
-  const known = Object.keys(settings.shape).filter((name) => name.startsWith('DOE_'));
+  const known = settingNames.filter((name) => name.startsWith('DOE_'));
   const unknown = Object.keys(given).find(
     (name) => name.startsWith('DOE_') && !known.includes(name) && !scriptVariables.has(name),
   );

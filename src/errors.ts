@@ -72,11 +72,14 @@ const table = {
 
 export type ErrorCode = keyof typeof table | TokenErrorCode;
 
+/** Every code, those of tokens last. */
+export const errorCodes: readonly ErrorCode[] = [...(Object.keys(table) as (keyof typeof table)[]), ...tokenErrorCodes];
+
 const isTokenCode = (code: ErrorCode): code is TokenErrorCode => (tokenErrorCodes as readonly string[]).includes(code);
 
 /** Whether a text that came from outside is one of our codes. */
 export const isErrorCode = (text: unknown): text is ErrorCode =>
-  typeof text === 'string' && (Object.hasOwn(table, text) || (tokenErrorCodes as readonly string[]).includes(text));
+  typeof text === 'string' && (errorCodes as readonly string[]).includes(text);
 
 /** The HTTP status of a code. Token refusals are all 401. */
 export const httpStatus = (code: ErrorCode): number => (isTokenCode(code) ? 401 : table[code][0]);

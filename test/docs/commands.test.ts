@@ -32,7 +32,8 @@ function assertAlike(shown: unknown, real: unknown, path = 'answer'): void {
     return;
   }
   if (shown === null || real === null) return;
-  if (typeof shown !== 'object') return expect(typeof real, path).toBe(typeof shown);
+  expect(typeof real, path).toBe(typeof shown);
+  if (typeof shown !== 'object') return;
   expect(Object.keys(real as object).sort(), path).toEqual(Object.keys(shown).sort());
   for (const [name, value] of Object.entries(shown))
     assertAlike(value, (real as Record<string, unknown>)[name], `${path}.${name}`);

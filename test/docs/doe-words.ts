@@ -46,3 +46,13 @@ export function faultIn(words: readonly string[]): string | null {
     : command.registeredArguments.length;
   return given.length > most ? `${command.name()} takes ${most} arguments, not ${given.length}` : null;
 }
+
+/** The options of a command such as `anneal list`, without those of every command. */
+export function optionNames(name: string): string[] {
+  const command = name.split(' ').reduce((parent, word) => {
+    const found = parent.commands.find((one) => one.name() === word);
+    if (found === undefined) throw new Error(`There is no command ${name}.`);
+    return found;
+  }, program);
+  return command.options.flatMap(({ long }) => (long == null ? [] : [long]));
+}
