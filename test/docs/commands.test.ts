@@ -50,6 +50,7 @@ describe.each(pages.filter(({ blocks }) => blocks.some(isCommands)))('$file', ({
 
   test.each(blocks.filter((block) => isCommands(block) || block.options.includes('answer')))(
     '$place does what it says',
+    { timeout: 120_000 },
     async (block) => {
       if (!isCommands(block)) return assertAlike(JSON.parse(block.text), JSON.parse(printed));
       const { code, stdout, stderr } = await reader.follow(block);
