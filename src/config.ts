@@ -150,12 +150,15 @@ export function loadConfig(home: string, environment: NodeJS.ProcessEnv = proces
   const parsed = settings.safeParse(given);
   if (!parsed.success) throw invalidSetting(parsed.error, given);
   const s = parsed.data;
+  const operatorKeys = parseKeys('MCP_API_KEY', s.MCP_API_KEY);
+  const agentKeys = parseKeys('MCP_AGENT_KEY', s.MCP_AGENT_KEY);
+  assertApart(operatorKeys, agentKeys);
   return Object.freeze({
     home,
     secret: s.MCP_SECRET ?? null,
     previousSecret: s.MCP_SECRET_PREVIOUS ?? null,
-    operatorKeys: parseKeys('MCP_API_KEY', s.MCP_API_KEY),
-    agentKeys: parseKeys('MCP_AGENT_KEY', s.MCP_AGENT_KEY),
+    operatorKeys,
+    agentKeys,
     url: s.MCP_URL ?? null,
     host: s.HOST,
     port: s.PORT,
@@ -223,6 +226,14 @@ function parseKeys(setting: string, text: string | undefined): readonly NamedKey
       `${setting} holds an empty key or one with a space in it; each is \`key\` or \`name:key\`, separated by commas.`,
     );
   return Object.freeze(keys);
+}
+
+/** A key that stands in both lists would make every agent an operator. */
+function assertApart(operators: readonly NamedKey[], agents: readonly NamedKey[]): void {
+  if (!agents.some(({ key }) => operators.some((operator) => operator.key === key))) return;
+  throw new DispatcherError('config_invalid', 'MCP_API_KEY and MCP_AGENT_KEY hold the same key.', {
+    hint: 'Make another agent key with `openssl rand -base64 36`.',
+  });
 }
 
 function parseKey(part: string): NamedKey {

@@ -62,5 +62,9 @@ const errorFields = (error: Error): LogFields => ({
 const prettyFields = (fields: LogFields): string =>
   Object.entries(plain(fields))
     .filter(([, value]) => value !== undefined)
-    .map(([key, value]) => ` ${key}=${typeof value === 'string' ? value : JSON.stringify(value)}`)
+    .map(([key, value]) => ` ${key}=${onOneLine(typeof value === 'string' ? value : JSON.stringify(value))}`)
     .join('');
+
+/** A script's last words stand in a reason: on a terminal they must neither control it nor pass for a line of ours. */
+const onOneLine = (text: string): string =>
+  text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (found) => `\\u{${(found.codePointAt(0) ?? 0).toString(16)}}`);

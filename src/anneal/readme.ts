@@ -3,15 +3,18 @@ import { isoTime } from '../clock.js';
 import type { AnnealRow } from '../queue/store.js';
 import type { Task } from '../tasks/task.js';
 
+/** Text of others stays in its cell: a line of its own could pass for a step of ours. */
+const inCell = (text: string): string => text.replace(/\s+/g, ' ').replaceAll('|', '\\|');
+
 export const bundleReadme = (task: Task, { aid, failure }: AnnealRow, script: string): string => `# Repair of ${task.id}
 
 | | |
 |---|---|
 | bundle | \`${aid}\` |
-| task | \`${task.id}\` (${task.taskType}, project ${task.projectId}) |
-| what happened | ${failure.message.replaceAll('|', '\\|')} |
+| task | \`${task.id}\` (${task.taskType}, project ${inCell(task.projectId)}) |
+| what happened | ${inCell(failure.message)} |
 | outcome | ${failure.outcome ?? 'recorded from outside a run'}${failure.exitCode === null ? '' : `, exit code ${failure.exitCode}`} |
-| classification | ${failure.classification} (${failure.errorType}) |
+| classification | ${failure.classification} (${inCell(failure.errorType)}) |
 | attempts | ${failure.attempts} |
 | at | ${isoTime(failure.at)} |
 

@@ -5,7 +5,7 @@ import { ask, assertTerminal, LeftOpen } from './ask.js';
 import type { Bridge } from './bridge.js';
 import { note, say } from './output.js';
 import { type Review, showReview } from './review.js';
-import { quoted, styled } from './text.js';
+import { quoted, styled, visible } from './text.js';
 
 /**
  * Shows, asks, and sends, until the acknowledgement holds. What changed in between is shown and asked for again.
@@ -28,7 +28,7 @@ export async function acknowledgeAtTerminal(bridge: Bridge, taskId: string, acto
       return;
     } catch (error) {
       if (!(error instanceof DispatcherError) || error.code !== 'changed_since_shown') throw error;
-      say(styled('yellow', `\n${error.message} Look again.\n`));
+      say(styled('yellow', `\n${visible(error.message)} Look again.\n`));
     }
   }
 }

@@ -14,7 +14,7 @@ export async function list(options: CommonOptions): Promise<void> {
   const state = ({ error, trusted, source }: (typeof automations)[number]) =>
     error ?? (trusted || source === 'builtin' ? '' : 'not trusted: `doe trust`');
   const rows = automations.map((automation) => [
-    automation.name,
+    visibleLine(automation.name),
     automation.source,
     visibleLine(automation.description),
     visibleLine(state(automation)),

@@ -5,6 +5,7 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { assertStrongSecret } from '../acks/keys.js';
 import type { Config } from '../config.js';
+import { isInside } from '../directives/contain.js';
 import { createDirectives } from '../directives/load.js';
 import { DispatcherError } from '../errors.js';
 import { isLoopback, shortKeySettings } from '../exposure.js';
@@ -104,6 +105,11 @@ export async function* interpreters(config: Config): AsyncGenerator<Finding> {
   ] as const) {
     try {
       const { file } = await commandFor({ name: script, path: script, text: '' });
+      if (isInside(config.home, file)) {
+        // A home that nobody trusts yet may be looked at: nothing of its own is started for that.
+        yield ok(name, `${file}, the home's own; not started here`);
+        continue;
+      }
       const version = await ask(file, ['--version'], { env, cwd: config.home });
       yield version === null
         ? warning(name, `${file} does not start.`, `Install ${name}, if a script of yours needs it.`)

@@ -5,7 +5,7 @@ import type { taskLogs, taskStatus } from '../tools/index.js';
 import { type Answer, type Bridge, connectBridge } from './bridge.js';
 import { follow, tellEnd, tellLine } from './follow.js';
 import { type CommonOptions, settingsOf } from './home.js';
-import { note, say, sayJson } from './output.js';
+import { note, sayJson, sayJsonLine } from './output.js';
 
 export interface LogsOptions extends CommonOptions {
   follow?: boolean;
@@ -23,7 +23,7 @@ export async function run(taskId: string, options: LogsOptions): Promise<number>
   if (before.status === 'awaiting_ack') note(`It awaits its acknowledgement: \`doe ack ${taskId}\``);
   const task = await follow(bridge, taskId, {
     throughAck: true,
-    ...(options.json === true ? { tell: (line: LogLineView) => say(JSON.stringify(line)) } : {}),
+    ...(options.json === true ? { tell: (line: LogLineView) => sayJsonLine(line) } : {}),
   });
   if (options.json !== true) tellEnd(task);
   // To look at a task that failed long ago is done with 0; one that fails while it is followed is a failure.

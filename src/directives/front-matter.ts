@@ -180,7 +180,8 @@ function toFrontMatter(
     id,
     taskType: data.task_type ?? id,
     projectId: data.project_id,
-    title: data.title ?? firstHeading ?? id,
+    // One line everywhere: in a form a second one could pass for a line of ours.
+    title: (data.title ?? firstHeading ?? id).replace(/\s+/g, ' ').trim() || id,
     version: data.version,
     owner: data.owner,
     script: data.script,

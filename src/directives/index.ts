@@ -97,10 +97,12 @@ export interface Directives {
    */
   pin(directive: TaskDirective, payload: string | JsonObject | undefined): Promise<Pinned>;
   /**
-   * The directive's script with the digest over all that it can load.
+   * The directive's script with the digest over all that it can load, and those files' own.
    * @throws `script_missing`, `too_much_covered`
    */
-  scriptDigest(directive: TaskDirective): Promise<{ sha256: string; script: Script; fixScript: Script | null }>;
+  scriptDigest(
+    directive: TaskDirective,
+  ): Promise<{ sha256: string; script: Script; fixScript: Script | null; covered: Record<string, string> }>;
   /** Calls back when a file in directives/ or execution/ changed; brings news sooner, decides nothing. */
   watch(listener: () => void): () => void;
   close(): Promise<void>;

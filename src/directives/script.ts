@@ -13,6 +13,8 @@ export interface ScriptDigest {
   sha256: string;
   script: Script;
   fixScript: Script | null;
+  /** The digests of the files that it can load, by their names in execution/. */
+  covered: Record<string, string>;
 }
 
 /** @throws DispatcherError `script_missing`, `too_much_covered` */
@@ -36,7 +38,7 @@ export async function digestScript(home: string, { id, frontMatter }: TaskDirect
     [`script:${script.name}`]: await fileSha256(script.path),
     [`fix_script:${fixScript?.name ?? ''}`]: fixScript === null ? null : await fileSha256(fixScript.path),
   });
-  return { sha256, script, fixScript };
+  return { sha256, script, fixScript, covered };
 }
 
 async function namedScript(execution: string, directive: string, name: string): Promise<Script> {

@@ -92,7 +92,7 @@ export function createHttpApp({ dispatcher, scope, ownAddresses, worker, mcp }: 
   });
 
   app.post('/integrations/:name/:action', async (context) =>
-    context.json({ ok: true, result: await callIntegration(dispatcher, context, await readBody(context)) }),
+    context.json({ ok: true, result: await callIntegration(dispatcher, context, () => readBody(context)) }),
   );
 
   if (scope === 'all') addOperations(app, dispatcher, { keys, refusals });

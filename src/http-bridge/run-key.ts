@@ -6,7 +6,11 @@ import type { Dispatcher } from '../tools/dispatcher.js';
 import { bearer } from './auth.js';
 
 /** @throws DispatcherError `unauthorized`, `not_allowed`, and the integration's own */
-export async function callIntegration(dispatcher: Dispatcher, context: Context, input: JsonObject): Promise<JsonValue> {
+export async function callIntegration(
+  dispatcher: Dispatcher,
+  context: Context,
+  readInput: () => Promise<JsonObject>,
+): Promise<JsonValue> {
   const { store, acks, clock, config, integrations } = dispatcher;
   const name = context.req.param('name') ?? '';
   const action = context.req.param('action') ?? '';
@@ -26,6 +30,8 @@ export async function callIntegration(dispatcher: Dispatcher, context: Context, 
       },
     );
   }
+  // Read only now: parsing a stranger's body would be work for nothing.
+  const input = await readInput();
   const begun = clock.monotonic();
   const note = (status: string) =>
     store.logs.append([
@@ -33,7 +39,7 @@ export async function callIntegration(dispatcher: Dispatcher, context: Context, 
         taskId: task.id,
         runId: claims.runId,
         stream: 'system',
-        text: `${name} ${action}: ${status} after ${Math.round(clock.monotonic() - begun)} ms`,
+        text: `${name} ${JSON.stringify(action.slice(0, 64)).slice(1, -1)}: ${status} after ${Math.round(clock.monotonic() - begun)} ms`,
         at: clock.now(),
       },
     ]);

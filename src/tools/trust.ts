@@ -1,7 +1,8 @@
 // An operator's one-time yes to one exact content. What was shown, by its hashes, is what is trusted.
 import { createTwoFilesPatch } from 'diff';
 import { z } from 'zod';
-import type { TaskDirective } from '../directives/index.js';
+import { sha256Hex } from '../acks/binding.js';
+import type { Script, TaskDirective } from '../directives/index.js';
 import { asksForTrust, effectivePolicy } from '../directives/policy.js';
 import { DispatcherError } from '../errors.js';
 import type { TrustItem, TrustKind } from '../queue/store.js';
@@ -83,12 +84,12 @@ export async function trustEntries(dispatcher: Dispatcher): Promise<Entry[]> {
 async function directiveEntry(dispatcher: Dispatcher, directive: TaskDirective): Promise<Entry> {
   const asksFor = effectivePolicy(directive.frontMatter, false, 'client').withheld;
   try {
-    const { sha256: scriptSha256, script } = await dispatcher.directives.scriptDigest(directive);
+    const { sha256: scriptSha256, script, ...rest } = await dispatcher.directives.scriptDigest(directive);
     await dispatcher.store.ledger.keep([{ sha256: scriptSha256, kind: 'script', text: script.text }]);
     return await entry(
       dispatcher,
       { kind: 'directive', id: directive.id, sha256: directive.sha256, scriptSha256 },
-      { text: directive.content, script: script.text, asksFor },
+      { text: directive.content, script: script.text, ...rest, asksFor },
     );
   } catch (error) {
     if (!(error instanceof DispatcherError)) throw error;
@@ -108,10 +109,13 @@ async function directiveEntry(dispatcher: Dispatcher, directive: TaskDirective):
 interface Shown {
   text: string;
   script?: string;
+  fixScript?: Script | null;
+  covered?: Record<string, string>;
   asksFor: string[];
 }
 
-async function entry(dispatcher: Dispatcher, wanted: TrustItem, { text, script, asksFor }: Shown): Promise<Entry> {
+async function entry(dispatcher: Dispatcher, wanted: TrustItem, shown: Shown): Promise<Entry> {
+  const { text, script, fixScript = null, covered = {}, asksFor } = shown;
   const { people, ledger } = dispatcher.store;
   await ledger.keep([{ sha256: wanted.sha256, kind: wanted.kind === 'directive' ? 'directive' : 'script', text }]);
   const last = await people.lastTrusted(wanted.kind as TrustKind, wanted.id);
@@ -120,6 +124,7 @@ async function entry(dispatcher: Dispatcher, wanted: TrustItem, { text, script, 
   const diffs = [
     patch(wanted.id, await before(last?.sha256), text),
     ...(script === undefined ? [] : [patch(`${wanted.id} (script)`, await before(last?.scriptSha256), script)]),
+    ...(await besides(dispatcher, { wanted, last: last?.scriptSha256 ?? null, fixScript, covered })),
   ];
   return {
     kind: wanted.kind,
@@ -132,6 +137,34 @@ async function entry(dispatcher: Dispatcher, wanted: TrustItem, { text, script, 
     error: null,
   };
 }
+
+interface Besides {
+  wanted: TrustItem;
+  /** The script digest that was trusted last. */
+  last: string | null;
+  fixScript: Script | null;
+  covered: Record<string, string>;
+}
+
+/** What the yes covers besides the script: its fix_script, and by name and hash every file that it can load. */
+async function besides({ store }: Dispatcher, { wanted, last, fixScript, covered }: Besides): Promise<string[]> {
+  if (wanted.scriptSha256 === null) return [];
+  const files = Object.entries(covered).map(([name, sha256]) => `${sha256.slice(0, 12)} ${name}\n`);
+  const texts = { 'fix script': fixScript?.text ?? '', 'files that the script can load': files.sort(byName).join('') };
+  const key = (what: string, scriptSha256: string) => sha256Hex(`${what} ${scriptSha256}`);
+  const now = wanted.scriptSha256;
+  await store.ledger.keep(
+    Object.entries(texts).map(([what, text]) => ({ sha256: key(what, now), kind: 'script' as const, text })),
+  );
+  return Promise.all(
+    Object.entries(texts).map(async ([what, text]) => {
+      const before = last === null ? '' : ((await store.ledger.content(key(what, last))) ?? '');
+      return patch(`${wanted.id} (${what})`, before, text);
+    }),
+  );
+}
+
+const byName = (one: string, other: string): number => (one.slice(13) < other.slice(13) ? -1 : 1);
 
 const patch = (name: string, before: string, after: string): string =>
   before === after

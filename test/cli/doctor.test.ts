@@ -1,4 +1,4 @@
-import { chmodSync, readdirSync } from 'node:fs';
+import { chmodSync, existsSync, readdirSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
@@ -113,4 +113,14 @@ describe('doe doctor', () => {
     });
     expect(stdout + stderr).not.toContain(secret);
   });
+});
+
+test('doctor starts nothing that the home brings along', async () => {
+  const at = place(smallHome);
+  const mark = join(at.home, 'started');
+  at.write({ '.venv/bin/python': `#!/bin/sh\ntouch ${mark}\necho Python 3\n` });
+  chmodSync(join(at.home, '.venv/bin/python'), 0o755);
+  const { findings } = await examine(at);
+  expect(named(findings, 'python3')?.found).toContain('.venv/bin/python');
+  expect(existsSync(mark)).toBe(false);
 });

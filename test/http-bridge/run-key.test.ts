@@ -153,3 +153,14 @@ describe('from elsewhere', () => {
     expect(calls).toEqual([]);
   });
 });
+
+test('a stranger without a run key has no body parsed for it', async () => {
+  const app = await createTestApp({ noWorker: true });
+  const answer = await send(app, {
+    method: 'POST',
+    path: '/integrations/mail/send',
+    headers: { 'content-type': 'application/json' },
+    body: '{"not": json',
+  });
+  expect(answer.status).toBe(401);
+});

@@ -56,8 +56,10 @@ export function addSignIn(app: Hono<PageEnv>, { dispatcher, keys, sessions }: Si
       if (code === undefined) slowDown.assertMayTry();
       const caller = code === undefined ? keys.operator(form.get('key')?.trim() ?? '') : await byCode(code);
       if (caller?.keyId == null) {
+        // One in a while is noted: whoever tries codes without end must not fill the audit trail.
+        const noted = slowDown.mayTry();
         slowDown.failed();
-        await note('sign_in_refused', null, code === undefined ? 'key' : 'code');
+        if (noted) await note('sign_in_refused', null, code === undefined ? 'key' : 'code');
         throw refused(code !== undefined);
       }
       slowDown.succeeded();

@@ -8,6 +8,8 @@ const longestMs = 60_000;
 export interface SlowDown {
   /** @throws DispatcherError `rate_limited` with the seconds to wait */
   assertMayTry(): void;
+  /** Whether enough time has passed since the failures before. */
+  mayTry(): boolean;
   failed(): void;
   succeeded(): void;
 }
@@ -15,9 +17,11 @@ export interface SlowDown {
 export function createSlowDown(clock: Clock): SlowDown {
   let failures = 0;
   let closedUntil = 0;
+  const restMs = () => closedUntil - clock.monotonic();
   return {
+    mayTry: () => restMs() <= 0,
     assertMayTry() {
-      const waitMs = closedUntil - clock.monotonic();
+      const waitMs = restMs();
       if (waitMs <= 0) return;
       throw new DispatcherError('rate_limited', 'Too many sign-ins have failed.', {
         hint: `Try again in ${Math.ceil(waitMs / 1000)} s, or get a link with \`doe open\`.`,

@@ -145,3 +145,12 @@ test('every answer carries the strict policy', async () => {
     expect(headers['referrer-policy'], path).toBe('same-origin');
   }
 });
+
+test('codes tried without end neither fill the audit trail nor keep a good one out', async () => {
+  const app = await createTestApp({ noWorker: true, clock: createTestClock() });
+  const visitor = createVisitor(app);
+  for (let tries = 0; tries < 20; tries++)
+    expect((await visitor.post('/ui/sign-in', { code: `guess-${tries}` })).status).toBe(401);
+  const events = await app.dispatcher.store.ledger.events({ taskId: null, limit: 100 });
+  expect(events.filter(({ type }) => type === 'sign_in_refused')).toHaveLength(3);
+});
