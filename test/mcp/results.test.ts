@@ -89,8 +89,9 @@ describe.each(sdks)('SDK %s', (sdk) => {
     do {
       const page = await client.call('list_tasks', { limit: 5, ...(cursor === undefined ? {} : { cursor }) });
       expect(page.structuredContent).not.toHaveProperty('truncated');
-      for (const { task_id } of page.structuredContent?.tasks as { task_id: string }[]) seen.add(task_id);
-      cursor = page.structuredContent?.next_cursor;
+      const { tasks, next_cursor } = page.structuredContent as { tasks: { task_id: string }[]; next_cursor: unknown };
+      for (const { task_id } of tasks) seen.add(task_id);
+      cursor = next_cursor;
     } while (cursor !== null);
     expect(seen.size).toBe(30);
   });
