@@ -173,8 +173,6 @@ export const taskTypeSchema = z
 export const projectIdSchema = nameText;
 export const actorIdSchema = nameText;
 
-export const jsonValueSchema: z.ZodType<JsonValue> = z.json() as z.ZodType<JsonValue>;
-
 export const logLineSchema = z.object({
   id: z.number().int(),
   run_id: z.string().nullable(),

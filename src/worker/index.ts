@@ -56,6 +56,7 @@ export function createWorker({
   let due: NodeJS.Timeout | undefined;
   /** Set while the store cannot be written: nothing is claimed that could not be settled. */
   let unwritable = false;
+  let lastFault: string | null = null;
 
   const end = (runId: string, reason: StopReason) => active.get(runId)?.stop.abort(reason);
 
@@ -86,6 +87,7 @@ export function createWorker({
       if ((state as WorkerLoop['state']) === 'off') await store.tasks.release(claim.runId);
       else begin(claim);
     }
+    lastFault = null;
     await sleepUntilDue();
   };
 
@@ -113,8 +115,10 @@ export function createWorker({
 
   /** Says so once, and looks again at the next poll. */
   const pause = (error: unknown) => {
-    if (!isUnwritable(error)) log.error('worker.claim_failed', { error });
-    else if (!unwritable) log.error('worker.paused', { error });
+    const why = (error as Error).message;
+    if (!isUnwritable(error) && why !== lastFault) log.error('worker.claim_failed', { error });
+    else if (isUnwritable(error) && !unwritable) log.error('worker.paused', { error });
+    lastFault = why;
     unwritable ||= isUnwritable(error);
     if (state === 'off') return;
     if (unwritable) state = 'standby';
