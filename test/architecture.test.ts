@@ -55,6 +55,7 @@ const layers: readonly (readonly string[])[] = [
     'clock.ts',
     'config.ts',
     'redact.ts',
+    'time-limit.ts',
     'version.ts',
     'exposure.ts',
     'home.ts',
