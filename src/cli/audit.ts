@@ -14,6 +14,7 @@ export interface AuditOptions extends CommonOptions {
   task?: string;
   limit?: number;
   after?: number;
+  seal?: string;
 }
 
 type Event = z.output<typeof listAudit.output>['events'][number];
@@ -55,8 +56,8 @@ const row = ({ seq, at, task_id, type, from, to, actor_id, principal, channel, k
     key_id === null ? channel : `${channel}, key ${key_id}`,
   ].map(visibleLine);
 
-async function verify(dispatcher: Dispatcher, { json }: AuditOptions): Promise<number> {
-  const report = await invoke(dispatcher, verifyAudit, {}, terminalCall());
+async function verify(dispatcher: Dispatcher, { seal, json }: AuditOptions): Promise<number> {
+  const report = await invoke(dispatcher, verifyAudit, { seal }, terminalCall());
   if (json === true) sayJson(report);
   else tell(report);
   return report.intact ? 0 : 1;

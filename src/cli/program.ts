@@ -244,6 +244,7 @@ const groups: Group[] = [
           new Option('--task <task_id>', 'of this task only'),
           new Option('--after <seq>', 'events after this one (default: the newest)').argParser(wholeNumber),
           new Option('--limit <count>', 'at most so many').argParser(wholeNumber),
+          new Option('--seal <hash>', 'with verify: the seal that an earlier verify showed must still be there'),
           json,
         ],
         examples: ['doe audit --task TASK001', 'doe audit verify', 'doe audit export > audit.jsonl'],

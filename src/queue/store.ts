@@ -446,6 +446,8 @@ export interface LedgerStore {
   newestSeq(): Promise<number>;
   /** Seals what is not sealed yet; null where nothing is. */
   seal(): Promise<Seal | null>;
+  /** The seal with this hash; null where there is none, so that what it covered was rewritten if there ever was one. */
+  sealed(hash: string): Promise<Seal | null>;
   /** Recomputes every chain and every seal, and names each row that was edited, removed or moved. */
   verify(): Promise<AuditReport>;
 

@@ -67,7 +67,13 @@ export const verifyAudit = defineOperation({
   title: 'Verify the audit trail',
   description:
     'Recomputes every chain and seal of the trail, and names each row that was edited, removed or moved; checks every consent of a passkey again.',
-  input: z.object({}),
+  input: z.object({
+    seal: z
+      .string()
+      .regex(/^[0-9a-f]{64}$/, 'must be the seal_hash of an earlier verify')
+      .optional()
+      .describe('The seal_hash of an earlier verify, kept elsewhere: it must still be there'),
+  }),
   output: z.object({
     intact: z.boolean(),
     events: z.number().int(),
@@ -80,15 +86,17 @@ export const verifyAudit = defineOperation({
   }),
   annotations: readOnly,
   tool: false,
-  async run(dispatcher, _input, call) {
+  async run(dispatcher, { seal }, call) {
     requireOperator(call, 'Verifying the audit trail');
-    const { events, seals, sealedUpTo, sealHash, faults: ofRows } = await dispatcher.store.ledger.verify();
+    const { ledger } = dispatcher.store;
+    const { events, seals, sealedUpTo, sealHash, faults: ofRows } = await ledger.verify();
     const ofConsents = (await verifyConsents(dispatcher)).map((fault) => ({
       kind: 'consent_unproven',
       seq: 0,
       ...fault,
     }));
-    const faults = [...ofRows, ...ofConsents];
+    const ofSeal = seal === undefined || (await ledger.sealed(seal)) !== null ? [] : [sealGone(seal)];
+    const faults = [...ofRows, ...ofConsents, ...ofSeal];
     return {
       intact: faults.length === 0,
       events,
@@ -98,4 +106,11 @@ export const verifyAudit = defineOperation({
       faults: faults.map(({ taskId, ...fault }) => ({ ...fault, task_id: taskId })),
     };
   },
+});
+
+const sealGone = (hash: string) => ({
+  kind: 'seal_missing',
+  seq: 0,
+  taskId: null,
+  message: `No seal has the hash ${hash}: what it covered was rewritten.`,
 });

@@ -62,6 +62,10 @@ it('verifies an intact record with 0, and a tampered one with 1 and the row', as
     code: 0,
     stdout: expect.stringContaining('2 events, nothing edited'),
   });
+  expect(await doe(home, 'audit', 'verify', '--seal', 'f'.repeat(64))).toMatchObject({
+    code: 1,
+    stdout: expect.stringContaining('was rewritten'),
+  });
   const db = new Sqlite(join(home, 'db.sqlite'));
   db.exec("DROP TRIGGER events_are_not_changed; UPDATE events SET actor_id = 'mallory' WHERE seq = 2");
   db.close();

@@ -27,6 +27,8 @@ export function auditConformance(under: StoreUnderTest): void {
       const seal = must(await store.ledger.seal());
       expect(seal).toMatchObject({ upTo: newest, at: under.clock.now() });
       expect(seal.heads).toHaveLength(3);
+      expect(await store.ledger.sealed(seal.hash)).toEqual(seal);
+      expect(await store.ledger.sealed('0'.repeat(64))).toBeNull();
       expect(await store.ledger.verify()).toEqual({
         events,
         seals: 1,

@@ -52,6 +52,20 @@ it('says whether the trail is intact', async () => {
   });
 });
 
+it('finds a seal that was kept elsewhere, and says when it is not there any more', async () => {
+  const app = await threeTasks();
+  const seal = (await app.dispatcher.store.ledger.seal())?.hash;
+  await app.call(createTask, { task_type: 'hello', project_id: 'p', actor_id: 'jo', task_id: 'd' });
+  await app.dispatcher.store.ledger.seal();
+  expect(await app.call(verifyAudit, { seal })).toMatchObject({ intact: true, seals: 2 });
+  const other = 'f'.repeat(64);
+  expect(await app.call(verifyAudit, { seal: other })).toMatchObject({
+    intact: false,
+    faults: [{ kind: 'seal_missing', message: expect.stringContaining(other) }],
+  });
+  await expect(app.call(verifyAudit, { seal: 'not a hash' })).rejects.toMatchObject({ code: 'invalid_input' });
+});
+
 it('is refused to models and agent keys', async () => {
   const app = await createTestApp({ start: false });
   for (const caller of [callers.agent, callers.stdio, { ...callers.operator, channel: 'mcp' } as const]) {

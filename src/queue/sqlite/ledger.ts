@@ -86,6 +86,7 @@ export function createLedgerStore({ db, write, events }: Context): LedgerStore {
     changes: async (afterSeq, limit) => allEvents.all(afterSeq, limit).map(toEvent),
     newestSeq: async () => newestSeq.get()?.seq ?? 0,
     seal: async () => (sealer.due() ? ((await write(true, () => sealer.seal(events.time()))) ?? null) : null),
+    sealed: async (hash) => sealer.find(hash),
     verify: () => verifyTrail(db),
 
     join: (process) => write(false, () => void join.run({ ...process, at: events.time() })),

@@ -30,6 +30,7 @@ export const toSeal = (row: SealRow): Seal => ({
 export interface Sealer {
   /** Whether events wait for a seal. Changes nothing. */
   due(): boolean;
+  find(hash: string): Seal | null;
   /** Inside a write transaction: seals the next events; undefined where all are sealed. */
   seal(at: number): Seal | undefined;
 }
@@ -37,6 +38,7 @@ export interface Sealer {
 export function createSealer(db: Database): Sealer {
   const last = db.prepare<[], SealRow>('SELECT * FROM seals ORDER BY seq DESC LIMIT 1');
   const lastPlace = db.prepare<[], number>("SELECT seq FROM sqlite_sequence WHERE name = 'seals'").pluck();
+  const byHash = db.prepare<[string], SealRow>('SELECT * FROM seals WHERE hash = ?');
   const newestEvent = db.prepare<[number], number | null>('SELECT max(seq) FROM events WHERE seq <= ?').pluck();
   // With max() alone among the columns, SQLite takes the others from the row that holds the maximum.
   const grown = db.prepare<[number, number], ChainHead>(
@@ -54,6 +56,10 @@ export function createSealer(db: Database): Sealer {
     due() {
       const { sealed, upTo } = open();
       return upTo > sealed;
+    },
+    find(hash) {
+      const row = byHash.get(hash);
+      return row === undefined ? null : toSeal(row);
     },
     seal(at) {
       const { sealed, upTo } = open();
