@@ -60,6 +60,7 @@ const layers: readonly (readonly string[])[] = [
     'exposure.ts',
     'home.ts',
     'home-secrets.ts',
+    'time-limit.ts',
   ],
   ['queue', 'acks', 'directives', 'anneal', 'integrations', 'presence.ts'],
   ['tools', 'automations', 'worker'],
