@@ -105,12 +105,22 @@ async function consentsMissing(
     throw new DispatcherError('not_allowed', `${touch.owner} is none of the approvers of this directive.`, {
       hint: `These are: ${approvers.join(', ')}.`,
     });
-  const consents = await store.people.consent(
+  await store.people.consent(
     { ...touch, taskId: task.id, binding: task.pins.binding, answers },
     byOf(call, touch.owner),
   );
-  const owners = new Set(consents.filter(({ binding }) => binding === task.pins.binding).map(({ owner }) => owner));
+  const owners = await consentingNow(store, task);
   return Math.max(0, quorum - [...owners].filter(counts).length);
+}
+
+const eventsLookedAt = 500;
+
+/** Who consented since the task came to await its ack: a consent to an earlier round covers no later one, though its binding be the same. */
+async function consentingNow({ ledger }: Dispatcher['store'], { id, pins }: Task): Promise<Set<string>> {
+  const events = await ledger.events({ taskId: id, limit: eventsLookedAt, newest: true });
+  const since = events.slice(events.findLastIndex(({ to }) => to === 'awaiting_ack') + 1);
+  const consents = since.filter(({ type, data }) => type === 'consented' && data.binding === pins.binding);
+  return new Set(consents.map(({ data }) => String(data.owner)));
 }
 
 const stillAwaiting = async (dispatcher: Dispatcher, task: Task, missing: number) => ({
