@@ -7,6 +7,8 @@ import { frontMatterSchema } from '../../src/directives/front-matter.js';
 import { errorCodes, exitCode, httpStatus, tokenErrorCodes } from '../../src/errors.js';
 import { openApiDocument } from '../../src/http-bridge/openapi.js';
 import { type RunFacts, scriptEnvironment } from '../../src/worker/environment.js';
+import { createTestApp, operatorKey } from '../helpers/test-app.js';
+import { connect } from '../mcp/clients.js';
 import { commandNames, optionNames, wordsOf } from './doe-words.js';
 import { codesIn, page, pages, root, tableUnder } from './pages.js';
 
@@ -140,4 +142,19 @@ test('every link between the pages leads somewhere', () => {
     expect([file, target, existsSync(to)]).toEqual([file, target, true]);
     if (anchor !== undefined) expect(anchorsOf(readFileSync(to, 'utf8')), `${file}: ${target}`).toContain(anchor);
   }
+});
+
+test('the tools, resources and prompts are those that a client is offered', async () => {
+  const app = await createTestApp({ noWorker: true });
+  const key = operatorKey.slice(operatorKey.indexOf(':') + 1);
+  const { raw, close } = await connect('2.x legacy', { kind: 'http', url: `${app.address}/mcp`, key });
+  const shown = (heading: string) => sorted(firstCodes(tableUnder(page('mcp'), heading)));
+  const { tools } = (await raw.listTools()) as { tools: { name: string }[] };
+  expect(shown('Tools')).toEqual(sorted(tools.map(({ name }) => name)));
+  const { resourceTemplates } = (await raw.listResourceTemplates()) as { resourceTemplates: { uriTemplate: string }[] };
+  const addresses = resourceTemplates.map(({ uriTemplate }) => uriTemplate);
+  expect(shown('Resources')).toEqual(sorted(addresses.filter((address) => !address.startsWith('skill:'))));
+  const { prompts } = (await raw.listPrompts()) as { prompts: { name: string }[] };
+  expect(shown('Prompts')).toEqual(sorted(prompts.map(({ name }) => name)));
+  await close();
 });
