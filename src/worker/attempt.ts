@@ -137,11 +137,11 @@ async function start(
       timeoutMs: task.policy.timeoutMs,
       stop,
       ...sinks,
-      onSpawn: (pid, pidStart) => {
-        store.tasks
-          .spawned(run.id, pid, pidStart)
-          .catch((error: unknown) => log.warn('run.pid_unnoted', { run_id: run.id, error }));
-      },
+      onSpawn: (pid, pidStart) =>
+        store.tasks.spawned(run.id, pid, pidStart).catch((error: unknown) => {
+          log.warn('run.pid_unnoted', { run_id: run.id, error });
+          return true;
+        }),
     });
     await program.close();
     return exit;

@@ -22,7 +22,8 @@ export interface ScriptCall {
   stop: AbortSignal;
   onStdout(chunk: Buffer): void;
   onStderr(chunk: Buffer): void;
-  onSpawn(pid: number, pidStart: string | null): void;
+  /** Answers false where the run turns out not to be ours any more: the script is ended at once. */
+  onSpawn(pid: number, pidStart: string | null): Promise<boolean>;
 }
 
 export interface ScriptExit {
@@ -36,6 +37,8 @@ export interface ScriptExit {
 
 /** Runs a script to its end and its process group's. Never throws for what the script does. */
 export async function runScript(call: ScriptCall): Promise<ScriptExit> {
+  if (call.stop.aborted)
+    return { exitCode: null, signal: null, stopped: call.stop.reason as StopReason, spawnError: null };
   const child = execa(call.file, call.args, {
     cwd: call.cwd,
     env: call.env,
@@ -59,9 +62,9 @@ export async function runScript(call: ScriptCall): Promise<ScriptExit> {
   const exited = new Promise<Pick<ScriptExit, 'exitCode' | 'signal'>>((resolve) =>
     child.once('exit', (exitCode, signal) => resolve({ exitCode, signal })),
   );
-  call.onSpawn(pid, processStart(pid));
   const release = endWithThisProcess(pid);
-  const stopped = await endInTime(call, pid, exited);
+  const held = call.onSpawn(pid, processStart(pid));
+  const stopped = await endInTime(call, { pid, held, exited });
   const exit = await exited;
   release();
   await endLeftovers({ pid, runId: call.env.DOE_RUN_ID ?? '' }, stopped, child);
@@ -86,12 +89,14 @@ function endWithThisProcess(pid: number): () => void {
 /** Resolves when the script has ended, with why it was made to; null where it ended by itself. */
 async function endInTime(
   { timeoutMs, stop }: ScriptCall,
-  pid: number,
-  exited: Promise<unknown>,
+  { pid, held, exited }: { pid: number; held: Promise<boolean>; exited: Promise<unknown> },
 ): Promise<StopReason | null> {
   const timers: NodeJS.Timeout[] = [];
   let stopped: StopReason | null = null;
+  let over = false;
   const end = (reason: StopReason) => {
+    // Its pid may be another's by now.
+    if (over) return;
     // Another worker may hold the task already: nothing of ours may go on beside it.
     if (reason === 'lease_lost') signalGroup(pid, 'SIGKILL');
     if (stopped !== null) return;
@@ -103,9 +108,11 @@ async function endInTime(
   timers.push(setTimeout(() => end('timeout'), timeoutMs));
   stop.addEventListener('abort', onAbort, { once: true });
   if (stop.aborted) onAbort();
+  void held.then((ours) => ours || end('lease_lost'));
   await exited;
   stop.removeEventListener('abort', onAbort);
   for (const timer of timers) clearTimeout(timer);
+  over = true;
   return stopped;
 }
 

@@ -74,3 +74,16 @@ export async function untilLogged({ dispatcher: { store } }: TestApp, taskId: st
     if (line !== undefined) return line.text;
   }
 }
+
+/** Resolves once `holds` answers true; asked anew after every change of the store. */
+export async function untilTrue({ dispatcher: { store } }: TestApp, holds: () => Promise<boolean>): Promise<void> {
+  for (let done = false; !done; ) {
+    let stop = () => {};
+    const news = new Promise<void>((resolve) => {
+      stop = store.watch(resolve);
+    });
+    done = await holds();
+    if (!done) await news;
+    stop();
+  }
+}

@@ -1,14 +1,17 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
+import { hostname } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, onTestFinished, test } from 'vitest';
 import { cancelTask, validateAck } from '../../src/tools/index.js';
+import { createWorker } from '../../src/worker/index.js';
 import { processesOfRun } from '../../src/worker/process-group.js';
+import { createRescue } from '../../src/worker/rescue.js';
 import { refusalOf } from '../helpers/errors.js';
-import { createTestApp, type TestApp, testSecret } from '../helpers/test-app.js';
-import { approve, createJob, jobHome, logOf, untilLogged } from '../helpers/worker-home.js';
+import { createTestApp, createTestClock, type TestApp, testSecret } from '../helpers/test-app.js';
+import { approve, createJob, jobHome, logOf, untilLogged, untilTrue } from '../helpers/worker-home.js';
 
 const build = dirname(dirname(process.env.DOE_TEST_CLI ?? ''));
 const settings = { DOE_LEASE_MS: '500', DOE_POLL_MS: '50' };
@@ -90,8 +93,7 @@ test('a worker that slept past its lease finds its task in other hands: it ends 
   );
   worker.kill('SIGSTOP');
   const second = await rescuer(app);
-  while ((await app.dispatcher.store.tasks.runs(task_id)).length < 2)
-    await new Promise((resolve) => setImmediate(resolve));
+  await untilTrue(app, async () => (await app.dispatcher.store.tasks.runs(task_id)).length === 2);
   expect(processesOfRun(runId)).toEqual([]);
   worker.kill('SIGCONT');
   app.write({ go: '' });
@@ -118,11 +120,86 @@ test('a lease taken by another worker makes the holder kill its script at once',
   expect((await app.dispatcher.store.tasks.run(lease.runId))?.finishedAt).toBeNull();
 });
 
+test('a lease is dead only when it stood still for a lease by the observer’s own clock, however the wall clock jumps', async () => {
+  const clock = createTestClock();
+  const app = await createTestApp({
+    files: jobHome('exit 0', 'retry: { count: 1, backoff_ms: 0 }'),
+    clock,
+    noWorker: true,
+  });
+  const { store } = app.dispatcher;
+  const { task_id } = await createJob(app);
+  await approve(app, task_id);
+  const claim = await store.tasks.claim({ processId: 'sleeper', leaseMs: 30_000 });
+  await store.tasks.begin(claim?.runId ?? '', { host: hostname(), processId: 'sleeper', ack: null });
+  const rescue = createRescue({
+    dispatcher: app.dispatcher,
+    processId: 'observer',
+    random: () => 0,
+    isOurs: () => false,
+  });
+  const status = async () => (await store.tasks.get(task_id))?.status;
+  await rescue.sweep();
+  clock.jump(3_600_000);
+  await rescue.sweep();
+  expect(await status()).toBe('running');
+  clock.advance(29_999);
+  await store.tasks.heartbeat('sleeper', [claim?.runId ?? '']);
+  await rescue.sweep();
+  clock.advance(29_999);
+  clock.jump(-7_200_000);
+  await rescue.sweep();
+  expect(await status()).toBe('running');
+  clock.advance(1);
+  await rescue.sweep();
+  expect(await status()).toBe('needs_anneal');
+});
+
+test('a task that was claimed and never begun is given back, and its ack is as good as before', async () => {
+  const app = await createTestApp({ files: jobHome('exit 0'), settings, noWorker: true });
+  const { store } = app.dispatcher;
+  const { task_id } = await createJob(app);
+  await approve(app, task_id);
+  await store.tasks.claim({ processId: 'gone', leaseMs: 500 });
+  await rescuer(app);
+  expect(await app.until(task_id, 'succeeded', 'awaiting_ack', 'needs_anneal')).toMatchObject({
+    status: 'succeeded',
+    attempts: 1,
+  });
+});
+
+test('a script that started although its run is in other hands is ended at once', async () => {
+  const app = await createTestApp({
+    files: jobHome(held),
+    settings: { ...settings, DOE_LEASE_MS: '600000' },
+    noWorker: true,
+  });
+  const { store } = app.dispatcher;
+  const robbed: typeof store.tasks.spawned = async () => false;
+  const dispatcher = {
+    ...app.dispatcher,
+    store: { ...store, tasks: { ...store.tasks, spawned: robbed, settle: async () => null } },
+  };
+  const worker = createWorker({
+    dispatcher,
+    processId: 'w',
+    scriptUrl: () => 'http://127.0.0.1:9',
+    leadable: async () => true,
+  });
+  await worker.start();
+  const { task_id } = await createJob(app);
+  await approve(app, task_id);
+  await untilLogged(app, task_id, /lost its lease/);
+  const [run] = await store.tasks.runs(task_id);
+  expect(processesOfRun(run?.id ?? '')).toEqual([]);
+  await worker.stop({ graceMs: 0 });
+});
+
 test('a process that died is forgotten, and its row goes', async () => {
   const { app, worker } = await runningElsewhere();
   const count = async () => (await app.dispatcher.store.ledger.processes()).length;
   expect(await count()).toBe(2);
   worker.kill('SIGKILL');
   await rescuer(app);
-  while ((await count()) > 2) await new Promise((resolve) => setImmediate(resolve));
+  await untilTrue(app, async () => (await count()) <= 2);
 });

@@ -5,7 +5,7 @@ import { isoTime } from '../../src/clock.js';
 import { cancelTask, pause, resume, validateAck } from '../../src/tools/index.js';
 import { refusalOf } from '../helpers/errors.js';
 import { createTestClock, type TestApp } from '../helpers/test-app.js';
-import { approve, createJob, createJobApp, logOf, untilLogged } from '../helpers/worker-home.js';
+import { approve, createJob, createJobApp, logOf, untilLogged, untilTrue } from '../helpers/worker-home.js';
 
 const pathPayload = 'payload: { type: object, properties: { zip: { type: string, x-doe-path: true } } }';
 
@@ -106,7 +106,7 @@ test.each([3_600_000, -3_600_000])(
     clock.jump(by);
     const before = (await app.dispatcher.store.tasks.leases())[0]?.beat ?? 0;
     const beats = async () => (await app.dispatcher.store.tasks.leases())[0]?.beat ?? 0;
-    while ((await beats()) < before + 5) await new Promise((resolve) => setImmediate(resolve));
+    await untilTrue(app, async () => (await beats()) >= before + 5);
     app.write({ go: '' });
     expect(await app.until(task_id, 'succeeded', 'needs_anneal')).toMatchObject({ status: 'succeeded', attempts: 1 });
   },
