@@ -78,8 +78,9 @@ function sendAsset(context: PageContext): Response {
  */
 function toSignIn(context: PageContext): Response | Promise<Response> {
   const { pathname, search } = new URL(context.req.url);
-  const isPage = context.req.method === 'GET' && (context.req.header('accept') ?? '').includes('text/html');
-  if (!isPage) throw new DispatcherError('unauthorized', 'Nobody is signed in.', { hint: 'Sign in at /ui/sign-in.' });
+  const wants = context.req.header('accept') ?? '';
+  if (context.req.method !== 'GET' || /json|event-stream/.test(wants))
+    throw new DispatcherError('unauthorized', 'Nobody is signed in.', { hint: 'Sign in at /ui/sign-in.' });
   if (context.req.header('sec-fetch-site') === 'cross-site') {
     context.header('Refresh', '0');
     return send(context, <p>One moment…</p>);

@@ -9,13 +9,14 @@ import { beginApproval, beginEnrolment, finishEnrolment, type Touch } from '../.
 import { requireTask } from '../../tools/views.js';
 import { callOf, type PageContext, type PageEnv } from './env.js';
 import type { Form } from './form.js';
+import { originOf } from './guard.js';
 import { Csrf, Frame, send } from './layout.js';
 import { Ago, Empty } from './words.js';
 
 /** The page's own name is what passkeys are bound to. */
 export const partyOf = (context: PageContext) => ({
   rpId: new URL(context.env.dialed).hostname,
-  origin: context.env.dialed,
+  origin: originOf(context),
 });
 
 /** An authenticator's answer in a form's field; undefined where the field is empty. */

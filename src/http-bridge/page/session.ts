@@ -1,11 +1,12 @@
 // Who is looking. A session stands in the store under the hash of its cookie, ends with its key, and is a person's: agent keys have none.
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
-import type { Context } from 'hono';
 import { deleteCookie, getCookie, setCookie } from 'hono/cookie';
 import { sha256Hex } from '../../acks/binding.js';
 import type { Caller } from '../../tasks/task.js';
 import type { Dispatcher } from '../../tools/dispatcher.js';
 import type { KeyRing } from '../auth.js';
+import type { PageContext } from './env.js';
+import { originOf } from './guard.js';
 
 export const sessionLifeMs = 12 * 60 * 60_000;
 const purpose = 'page_session';
@@ -18,10 +19,10 @@ export interface Viewer {
 
 export interface Sessions {
   /** Begins a session and hands its cookie to the browser. */
-  begin(context: Context, keyId: string): Promise<void>;
+  begin(context: PageContext, keyId: string): Promise<void>;
   /** The signed-in person, or null. Reads and changes nothing. */
-  viewer(context: Context): Promise<Viewer | null>;
-  end(context: Context): Promise<void>;
+  viewer(context: PageContext): Promise<Viewer | null>;
+  end(context: PageContext): Promise<void>;
   isCsrfToken(viewer: Viewer, token: string | undefined): boolean;
 }
 
@@ -31,14 +32,20 @@ export function createSessions({ store, acks }: Dispatcher, keys: KeyRing): Sess
   // Cookies know no ports: two homes on one machine must not overwrite each other's.
   const cookieName = async () => `doe_session_${(await store.ledger.homeId()).slice(0, 8)}`;
 
-  const byKey = (context: Context): Viewer | null => {
+  const byKey = (context: PageContext): Viewer | null => {
     const key =
       context.req.header('x-api-key') ?? /^Bearer (\S+)$/i.exec(context.req.header('authorization') ?? '')?.[1];
     return toViewer(key === undefined ? null : keys.operator(key), null);
   };
 
+  const forget = async (context: PageContext) => {
+    const cookie = getCookie(context, await cookieName());
+    if (cookie !== undefined) await store.people.consumeNonce(sha256Hex(cookie), purpose);
+  };
+
   return {
     async begin(context, keyId) {
+      await forget(context);
       const cookie = randomBytes(32).toString('base64url');
       const expiresAt = (await store.now()) + sessionLifeMs;
       await store.people.mintNonce({ id: sha256Hex(cookie), purpose, data: { key_id: keyId }, expiresAt });
@@ -47,7 +54,7 @@ export function createSessions({ store, acks }: Dispatcher, keys: KeyRing): Sess
         sameSite: 'Strict',
         path: '/ui',
         maxAge: sessionLifeMs / 1000,
-        secure: context.env.dialed.startsWith('https:'),
+        secure: originOf(context).startsWith('https:'),
       });
     },
     async viewer(context) {
@@ -58,8 +65,7 @@ export function createSessions({ store, acks }: Dispatcher, keys: KeyRing): Sess
       return toViewer(keys.operatorById(String(session.data.key_id)), csrfOf(cookie));
     },
     async end(context) {
-      const cookie = getCookie(context, await cookieName());
-      if (cookie !== undefined) await store.people.consumeNonce(sha256Hex(cookie), purpose);
+      await forget(context);
       deleteCookie(context, await cookieName(), { path: '/ui' });
     },
     isCsrfToken({ csrf }, token) {

@@ -52,7 +52,7 @@ export function addSignIn(app: Hono<PageEnv>, { dispatcher, keys, sessions }: Si
     const code = form.get('code');
     const to = goal(form.get('to'));
     try {
-      // A code cannot be guessed, so it is never made to wait: a stranger's failures must not lock the owner out.
+      // A code cannot be guessed, so a right one never waits: a stranger's failures must not lock the owner out.
       if (code === undefined) slowDown.assertMayTry();
       const caller = code === undefined ? keys.operator(form.get('key')?.trim() ?? '') : await byCode(code);
       if (caller?.keyId == null) {

@@ -84,8 +84,8 @@ test('the plain address leads to the page’s own name, takes no change, and let
   const { port } = new URL(app.address ?? '');
   const plain = createVisitor(app, '127.0.0.1');
   const answer = await plain.get('/ui/approvals?cursor=x');
-  expect(answer.status).toBe(302);
-  expect(answer.headers.location).toBe(`http://doe.localhost:${port}/ui/approvals?cursor=x`);
+  expect(answer.headers.refresh).toBe(`0; url=http://doe.localhost:${port}/ui/approvals?cursor=x`);
+  expect(answer.body).toContain(`href="http://doe.localhost:${port}/ui/approvals?cursor=x"`);
   expect((await plain.post('/ui/sign-in', { key })).status).toBe(403);
   const read = await plain.get('/ui/approvals', { 'X-API-Key': key });
   expect(read.status).toBe(200);
@@ -153,4 +153,39 @@ test('codes tried without end neither fill the audit trail nor keep a good one o
     expect((await visitor.post('/ui/sign-in', { code: `guess-${tries}` })).status).toBe(401);
   const events = await app.dispatcher.store.ledger.events({ taskId: null, limit: 100 });
   expect(events.filter(({ type }) => type === 'sign_in_refused')).toHaveLength(3);
+});
+
+test('a link works also where somebody is signed in already, and ends that session', async () => {
+  const app = await createTestApp({ noWorker: true });
+  const visitor = createVisitor(app);
+  await visitor.signIn();
+  const before = new Map(visitor.cookies);
+  const { url } = (await (await app.request('/ui-codes', { json: {} })).json()) as { url: string };
+  const code = new URL(url).searchParams.get('code') ?? '';
+  expect((await visitor.post('/ui/sign-in', { code, csrf: '' })).status).toBe(303);
+  expect((await visitor.get('/ui/approvals')).status).toBe(200);
+  const old = createVisitor(app);
+  for (const [name, value] of before) old.cookies.set(name, value);
+  expect((await old.get('/ui/approvals')).status).toBe(303);
+});
+
+test('behind a proxy with TLS the page takes its forms, and its cookie is for TLS alone', async () => {
+  const app = await createTestApp({ noWorker: true, settings: { DOE_ALLOWED_HOSTS: 'doe.example.com' } });
+  const visitor = createVisitor(app, 'doe.example.com');
+  const { port } = new URL(visitor.origin);
+  const headers = { Host: 'doe.example.com', Origin: 'https://doe.example.com' };
+  const answer = await visitor.post('/ui/sign-in', { key }, headers);
+  expect(answer.status).toBe(303);
+  expect(String(answer.headers['set-cookie'])).toContain('; Secure');
+  expect(
+    (await visitor.post('/ui/sign-in', { key }, { ...headers, Origin: `http://doe.localhost:${port}` })).status,
+  ).toBe(403);
+  expect((await visitor.post('/ui/sign-in', { key }, { ...headers, Origin: 'https://evil.example' })).status).toBe(403);
+});
+
+test('a program that asks for a stream or JSON without a session is told so, not led to a form', async () => {
+  const app = await createTestApp({ noWorker: true });
+  const visitor = createVisitor(app);
+  expect((await visitor.get('/ui/live', { Accept: 'text/event-stream' })).status).toBe(401);
+  expect((await visitor.get('/ui/approvals', { Accept: '*/*' })).status).toBe(303);
 });
