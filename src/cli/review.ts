@@ -23,10 +23,19 @@ export function showReview({ task, directive, script, fix_script, ...review }: R
     say(`\n${bold(`Fix script execution/${visibleLine(fix_script.name)}`)}  run once after the last failed attempt`);
     say(quoted(fix_script.text));
   }
+  showChanges(review);
   say();
   if (review.secrets.length > 0) say(`  It is given the settings ${visibleLine(review.secrets.join(', '))}.`);
   if (review.integrations.length > 0) say(`  It may call ${visibleLine(review.integrations.join(', '))}.`);
   if (review.withheld.length > 0)
     say(`  Not in force until you trust the directive: ${visibleLine(review.withheld.join('; '))}.`);
   say(`  Binding ${review.binding}`);
+}
+
+const since = { failed_run: 'this task failed', last_success: 'the directive last succeeded' } as const;
+
+function showChanges({ compared_with, diff }: Pick<Review, 'compared_with' | 'diff'>): void {
+  if (compared_with === null) say('\n  This directive has never succeeded here.');
+  else if (diff === '') say(`\n  Directive and script are as they were when ${since[compared_with]}.`);
+  else say(`\n${bold(`Changed since ${since[compared_with]}`)}\n${quoted(diff)}`);
 }

@@ -1,7 +1,9 @@
 // What an acknowledgement of a task would cover now, whole: for a person who decides at a terminal.
+import { createTwoFilesPatch } from 'diff';
 import { z } from 'zod';
+import type { Pinned } from '../directives/index.js';
 import { DispatcherError } from '../errors.js';
-import { taskIdSchema, taskView, taskViewSchema } from '../tasks/task.js';
+import { type Task, taskIdSchema, taskView, taskViewSchema } from '../tasks/task.js';
 import type { Dispatcher } from './dispatcher.js';
 import { defineOperation } from './operation.js';
 import { checkPins, pinTask } from './pinning.js';
@@ -25,6 +27,11 @@ export const reviewTask = defineOperation({
     fix_script: scriptSchema.nullable(),
     secrets: z.array(z.string()).describe('Settings that the script is given'),
     integrations: z.array(z.string()).describe('Integrations that the script may call'),
+    compared_with: z
+      .enum(['failed_run', 'last_success'])
+      .nullable()
+      .describe('What the diff is against, if anything ran'),
+    diff: z.string().describe('Unified diff of directive and script; empty where neither differs'),
     approve_url: z.string(),
   }),
   annotations: { readOnlyHint: true, destructiveHint: false, idempotentHint: true, openWorldHint: false },
@@ -43,13 +50,47 @@ export const reviewTask = defineOperation({
       fix_script: pinned.fixScript === null ? null : { name: pinned.fixScript.name, text: pinned.fixScript.text },
       secrets: policy.secrets,
       integrations: policy.integrations,
+      ...(await changesSince(dispatcher, task, pinned)),
       approve_url: await dispatcher.approveUrl(task_id),
     };
   },
 });
 
+/** What is new to whoever saw the last run: of this very task where it failed, else of the directive where it succeeded. */
+async function changesSince({ store }: Dispatcher, task: Task, { directive, script, pins }: Pinned) {
+  const failure = await store.ledger.lastFailure(task.id);
+  const before = failure?.pins ?? (await store.tasks.lastSuccess(pins.directiveId))?.run ?? null;
+  if (before === null) return { compared_with: null, diff: '' };
+  const parts = await Promise.all([
+    patch(store, directive.file, {
+      before: before.directiveSha256,
+      after: pins.directiveSha256,
+      text: directive.content,
+    }),
+    patch(store, `execution/${script.name}`, {
+      before: before.scriptSha256,
+      after: pins.scriptSha256,
+      text: script.text,
+    }),
+  ]);
+  return { compared_with: failure === null ? 'last_success' : 'failed_run', diff: parts.join('') } as const;
+}
+
+async function patch(
+  { ledger }: Dispatcher['store'],
+  name: string,
+  { before, after, text }: { before: string; after: string; text: string },
+): Promise<string> {
+  if (before === after) return '';
+  const old = await ledger.content(before);
+  // A script's digest covers more than its text: what it loads may differ alone.
+  return old === null || old === text
+    ? `${name} or what it loads differs\n`
+    : createTwoFilesPatch(name, name, old, text);
+}
+
 /** What is there now, although the task was pinned to something else. */
-async function pinAnyway(dispatcher: Dispatcher, task: Parameters<typeof checkPins>[1], why: string) {
+async function pinAnyway(dispatcher: Dispatcher, task: Task, why: string) {
   const { taskType, projectId, payloadJson } = task;
   try {
     return await pinTask(dispatcher, { taskType, projectId, payload: payloadJson });
