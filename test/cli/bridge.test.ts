@@ -5,7 +5,7 @@ import { createServer, type IncomingMessage, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { place, smallHome } from '../helpers/doe.js';
+import { ownSecrets, place, smallHome } from '../helpers/doe.js';
 
 interface Stranger {
   url: string;
@@ -47,25 +47,19 @@ describe('the way to the bridge', () => {
     expect(JSON.parse(stdout)).toEqual({ tasks: [], next_cursor: null });
   });
 
-  test('without one: exit 3, and what to do', async () => {
+  test('once it was stopped, or killed: exit 3, and what to do', async () => {
     const { doe, serve, home } = place(smallHome);
-    const { stop } = await serve();
-    await stop();
-    const { code, stderr } = await doe(['tasks', '--home', home]);
-    expect(code).toBe(3);
-    expect(stderr).toContain('doe serve');
-  });
-
-  test('a bridge that was killed is not asked again', async () => {
-    const { doe, serve, home } = place(smallHome);
-    const { stop } = await serve();
-    await stop('SIGKILL');
-    expect((await doe(['tasks', '--home', home])).code).toBe(3);
+    for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
+      const { stop } = await serve();
+      await stop(signal);
+      const { code, stderr } = await doe(['tasks', '--home', home]);
+      expect(code).toBe(3);
+      expect(stderr).toContain('doe serve');
+    }
   });
 
   test('MCP_URL where nothing listens: exit 3, by that address', async () => {
-    const { doe, home } = place({ ...smallHome, '.env': '' });
-    await doe(['init', '--home', home]);
+    const { doe, home } = place({ ...smallHome, ...ownSecrets });
     const { code, stderr } = await doe(['tasks', '--home', home], { environment: { MCP_URL: 'http://127.0.0.1:9' } });
     expect(code).toBe(3);
     expect(stderr).toContain('http://127.0.0.1:9');
@@ -76,8 +70,7 @@ describe('the way to the bridge', () => {
     ['makes one up', () => ({ ...pretends, proof: 'A'.repeat(43) })],
     ['answers no JSON object', () => ['hello']],
   ])('a stranger on the port that %s gets no key', async (_, answer) => {
-    const { doe, home } = place(smallHome);
-    await doe(['init', '--home', home]);
+    const { doe, home } = place({ ...smallHome, ...ownSecrets });
     const { url, received } = await stranger(answer);
     const { code, stderr } = await doe(['tasks', '--home', home], { environment: { MCP_URL: url } });
     expect(code).toBe(3);
@@ -113,8 +106,7 @@ describe('the way to the bridge', () => {
   });
 
   test('the bridge of another home is told from ours', async () => {
-    const [ours, theirs] = [place(smallHome), place(smallHome)];
-    await ours.doe(['init', '--home', ours.home]);
+    const [ours, theirs] = [place({ ...smallHome, ...ownSecrets }), place(smallHome)];
     const { address } = await theirs.serve();
     const { code, stderr } = await ours.doe(['tasks', '--home', ours.home], { environment: { MCP_URL: address } });
     expect(code).toBe(3);

@@ -34,6 +34,7 @@ describe('doe init', () => {
     const { directives } = JSON.parse(listed.stdout) as { directives: { id: string; problems: string[] }[] };
     expect(directives.map(({ id }) => id)).toContain('import-site');
     expect(directives.flatMap(({ problems }) => problems)).toEqual([]);
+    for (const name of ['.env', 'db.sqlite']) expect(statSync(join(home, name)).mode & 0o077).toBe(0);
   });
 
   test('trusts exactly what it wrote, so that nothing waits for trust afterwards', async () => {
@@ -72,32 +73,14 @@ describe('doe init', () => {
     expect(readFileSync(join(home, '.env'), 'utf8')).toBe(before);
   });
 
-  test('prints for each client how to start doe mcp for this home, and no secret', async () => {
-    const { doe, home } = place();
-    const { stdout } = await doe(['init', '--json', '--home', 'agency']);
-    const { clients } = done(stdout);
-    expect(clients.map(({ client }) => client)).toEqual([
-      'Cursor',
-      'Claude Desktop',
-      'Claude Code',
-      'VS Code',
-      'VS Code, over HTTP',
-      'Codex',
-      'Zed',
-      'MCP Inspector',
-    ]);
-    const launch = { command: process.execPath, args: [command(), 'mcp', '--home', join(home, 'agency')] };
-    expect(JSON.parse(readFileSync(join(home, 'agency', 'mcp.json.example'), 'utf8'))).toMatchObject({
-      mcpServers: { doe: launch },
-    });
-    const secret = /MCP_SECRET=(\S+)/.exec(readFileSync(join(home, 'agency', '.env'), 'utf8'))?.[1] ?? '';
-    expect(secret).toHaveLength(43);
-    expect(stdout).not.toContain(secret);
-  });
-
-  test('every one of them parses and starts the same program, which is a server', async () => {
+  test('prints for each client how to start doe mcp, no secret in it; each parses and starts the same program, a server', async () => {
     const { doe, home, environment } = place();
-    const { clients } = done((await doe(['init', '--json'])).stdout);
+    const { stdout } = await doe(['init', '--json']);
+    const { clients } = done(stdout);
+    const known = ['Cursor', 'Claude Desktop', 'Claude Code', 'VS Code', 'VS Code, over HTTP', 'Codex', 'Zed'];
+    expect(clients.map(({ client }) => client)).toEqual([...known, 'MCP Inspector']);
+    for (const value of readFileSync(join(home, '.env'), 'utf8').match(/[\w-]{43}/g) ?? ['none'])
+      expect(stdout).not.toContain(value);
     const textOf = (name: string) => clients.find(({ client }) => client === name)?.text ?? '';
     const launch = { command: process.execPath, args: [command(), 'mcp', '--home', home] };
     const line = [launch.command, ...launch.args].join(' ');
@@ -117,27 +100,15 @@ describe('doe init', () => {
     expect(JSON.parse(Buffer.from(cursor ?? '', 'base64').toString())).toEqual(launch);
     expect(JSON.parse(vsCode?.slice(1) ?? '')).toEqual({ name: 'doe', type: 'stdio', ...launch });
 
+    const exampleOf = (folder: string) =>
+      JSON.parse(readFileSync(join(folder, 'mcp.json.example'), 'utf8')) as { mcpServers: object };
+    expect(exampleOf(home).mcpServers).toMatchObject({ doe: launch });
+    expect(Object.keys(exampleOf(packageRoot).mcpServers)).toEqual(Object.keys(exampleOf(home).mcpServers));
+
     const client = new Client({ name: 'test', version: '1.0.0' });
     onTestFinished(() => client.close());
     await client.connect(new StdioClientTransport({ ...launch, env: environment, stderr: 'ignore' }));
     expect((await client.listTools()).tools).toHaveLength(12);
-  });
-
-  test('the example that the package ships has the same form as what init prints', async () => {
-    const shipped = JSON.parse(readFileSync(join(packageRoot, 'mcp.json.example'), 'utf8')) as object;
-    expect(shipped).toMatchObject({
-      mcpServers: { doe: { command: 'npx', args: expect.arrayContaining(['doe-dispatcher', 'mcp', '--home']) } },
-    });
-    const { doe, home } = place();
-    await doe(['init']);
-    const own = JSON.parse(readFileSync(join(home, 'mcp.json.example'), 'utf8')) as { mcpServers: object };
-    expect(Object.keys(own.mcpServers)).toEqual(Object.keys((shipped as typeof own).mcpServers));
-  });
-
-  test('.env and the database are for the owner alone', async () => {
-    const { doe, home } = place();
-    await doe(['init']);
-    for (const name of ['.env', 'db.sqlite']) expect(statSync(join(home, name)).mode & 0o077).toBe(0);
   });
 
   test('a file where a folder belongs: exit 1, and nothing else is written', async () => {

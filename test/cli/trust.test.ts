@@ -1,8 +1,13 @@
 import { cpSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { type Place, place } from '../helpers/doe.js';
+import { createApp } from '../../src/app.js';
+import { loadConfig } from '../../src/config.js';
+import { silentLog } from '../../src/log.js';
+import { trustEntries } from '../../src/tools/trust.js';
+import { ownSecrets, type Place, place } from '../helpers/doe.js';
 
 const files = {
+  ...ownSecrets,
   'directives/quick.md': '---\nrequire_ack: false\n---\n# Quick\n',
   'execution/quick.sh': 'echo quick\n',
   'directives/keys.md': '---\nsecrets: [NETLIFY_AUTH_TOKEN]\nincludes: ["keys.sh"]\n---\n# Keys\n',
@@ -10,14 +15,11 @@ const files = {
   'directives/plain.md': '# No front matter\n',
 };
 
-interface Item {
-  id: string;
-  trusted: boolean;
-}
-
-async function trusted(at: Place): Promise<string[]> {
-  const { stdout } = await at.doe(['trust', '--json', '--home', at.home]);
-  const { items } = JSON.parse(stdout) as { items: Item[] };
+/** What the store of the home trusts, asked inside this process. */
+async function trusted({ home }: Place): Promise<string[]> {
+  const app = await createApp({ config: loadConfig(home, {}), kind: 'command', log: silentLog });
+  const items = await trustEntries(app.dispatcher);
+  await app.stop();
   return items.filter((item) => item.trusted).map(({ id }) => id);
 }
 

@@ -1,9 +1,10 @@
 // The built command as a person starts it: a process of its own, with surroundings that belong to the test alone.
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { parse as parseDotenv } from 'dotenv';
 import { afterAll, onTestFinished, TestRunner } from 'vitest';
 
 const terminal = join(dirname(dirname(fileURLToPath(import.meta.url))), 'fixtures', 'terminal.py');
@@ -24,6 +25,8 @@ export interface Started {
   /** Where the bridge answers. */
   address: string;
   process: ChildProcess;
+  /** A call with the home's operator key: GET, or POST with a body. */
+  call(path: string, body?: object): Promise<Record<string, unknown>>;
   /** Asks it to stop and answers how it ended. */
   stop(signal?: NodeJS.Signals): Promise<Ended>;
 }
@@ -115,6 +118,7 @@ export function place(files: Record<string, string> = {}): Place {
       return {
         address: String(address),
         process: child,
+        call: (path, body) => call(home, `${address}${path}`, body),
         stop(signal = 'SIGTERM') {
           child.kill(signal);
           return end;
@@ -122,6 +126,16 @@ export function place(files: Record<string, string> = {}): Place {
       };
     },
   };
+}
+
+async function call(home: string, url: string, body?: object): Promise<Record<string, unknown>> {
+  const { MCP_API_KEY = '' } = parseDotenv(readFileSync(join(home, '.env')));
+  const answer = await fetch(url, {
+    method: body === undefined ? 'GET' : 'POST',
+    headers: { 'x-api-key': MCP_API_KEY, 'content-type': 'application/json' },
+    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+  });
+  return (await answer.json()) as Record<string, unknown>;
 }
 
 /** How a process ended, with all that it printed. */
@@ -158,6 +172,11 @@ export function event(
     end.then(({ code, stderr }) => reject(new Error(`It ended with ${code} before ${name}: ${stderr}`)));
   });
 }
+
+/** The secrets of a home that is not laid out by the command. */
+export const ownSecrets: Record<string, string> = {
+  '.env': `MCP_SECRET=${'own-secret-of-this-home-'.repeat(2)}\nMCP_API_KEY=${'own-key-of-this-home-'.repeat(2)}\n`,
+};
 
 /** A home of few files, so that each test reads at a glance. */
 export const smallHome: Record<string, string> = {
