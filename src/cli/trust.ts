@@ -1,6 +1,6 @@
 // `doe trust`: shows what is new or changed, asks, and remembers the yes to exactly that. Works with and without a bridge.
 import type { z } from 'zod';
-import { loadConfig } from '../config.js';
+import { loadConfig, readVariables } from '../config.js';
 import { DispatcherError } from '../errors.js';
 import { isHome, isKnown, rememberHome } from '../home.js';
 import { ensureSecrets } from '../home-secrets.js';
@@ -28,6 +28,7 @@ export async function run(names: string[], options: TrustOptions): Promise<numbe
     });
   }
   const { home } = await settingsOf(options);
+  await tellBroughtSettings(home);
   if (isHome(home)) await ensureSecrets(home);
   return withDispatcher(loadConfig(home), async (dispatcher) => {
     const { items } = await invoke(dispatcher, listTrust, {}, terminalCall());
@@ -43,6 +44,14 @@ export async function run(names: string[], options: TrustOptions): Promise<numbe
     if (refused === 0 && (known || unseen.length === 0)) await rememberHome(home, surroundings());
     return refused === 0 ? 0 : 1;
   });
+}
+
+/** A copy of somebody's folder may bring keys that its maker knows, or an address that everybody reaches. */
+async function tellBroughtSettings(home: string): Promise<void> {
+  const names = Object.keys(readVariables(home, {}));
+  if (names.length === 0 || (await isKnown(home, surroundings()))) return;
+  note(`This home brings settings of its own in .env: ${visibleLine(names.join(', '))}.`);
+  note('They will hold here. Unless you wrote them yourself, delete the file before you trust anything.');
 }
 
 function choose(items: Item[], names: string[]): Item[] {

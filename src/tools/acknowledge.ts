@@ -116,7 +116,7 @@ async function consentsMissing(
 const eventsLookedAt = 500;
 
 /** Who consented since the task came to await its ack: a consent to an earlier round covers no later one, though its binding be the same. */
-async function consentingNow({ ledger }: Dispatcher['store'], { id, pins }: Task): Promise<Set<string>> {
+export async function consentingNow({ ledger }: Dispatcher['store'], { id, pins }: Task): Promise<Set<string>> {
   const events = await ledger.events({ taskId: id, limit: eventsLookedAt, newest: true });
   const since = events.slice(events.findLastIndex(({ to }) => to === 'awaiting_ack') + 1);
   const consents = since.filter(({ type, data }) => type === 'consented' && data.binding === pins.binding);

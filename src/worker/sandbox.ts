@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { containedPath } from '../directives/contain.js';
 import { policyFolders } from '../directives/front-matter.js';
 import type { Sandbox } from '../directives/index.js';
+import { ordinaryPlace } from '../directives/ordinary-place.js';
 import { DispatcherError } from '../errors.js';
 import type { Scratch } from './result-file.js';
 import { ask } from './run-script.js';
@@ -101,7 +102,9 @@ async function writableFolder(root: string, name: string): Promise<string> {
   const found = await containedPath(root, name);
   if (found === 'outside') throw refuse('leads out of the home');
   if (found === 'missing') {
-    await mkdir(join(root, name), { recursive: true });
+    // Looked at part by part, so that no folder is made beyond a link that leads out.
+    const place = await ordinaryPlace(root, name);
+    await mkdir(place.path, { recursive: true });
     return writableFolder(root, name);
   }
   const [first = ''] = relative(root, found.path).split('/');

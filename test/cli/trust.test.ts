@@ -72,6 +72,14 @@ describe('doe trust', () => {
     expect(await diff()).toMatch(/^-[0-9a-f]{12} lib\/helper\.sh\n\+[0-9a-f]{12} lib\/helper\.sh$/m);
   });
 
+  test('the settings that a copied home brings along are named before anything is trusted, once', async () => {
+    const at = place({ ...files, '.env': 'HOST=0.0.0.0\nMCP_API_KEY=known-to-the-maker-0123456789abcdef\n' });
+    const first = await at.doe(['trust', '--all', '--yes', '--home', at.home]);
+    expect(first.stderr).toContain('HOST, MCP_API_KEY');
+    expect(first.stderr).not.toContain('known-to-the-maker');
+    expect((await at.doe(['trust', '--all', '--yes', '--home', at.home])).stderr).not.toContain('HOST');
+  });
+
   test('a pipe is no person: exit 4, and --yes is named for set-ups', async () => {
     const at = place(files);
     const { code, stderr } = await at.doe(['trust', '--home', at.home], { input: 'yes\nyes\n' });

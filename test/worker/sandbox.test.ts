@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { processesOfRun } from '../../src/worker/process-group.js';
@@ -45,6 +45,14 @@ describe.runIf(bubblewrapWorks())('in a sandbox', () => {
     expect(log.filter((line) => line.startsWith('stdout'))).toEqual(['stdout written']);
     expect(task.result).toEqual({ ok: 1 });
     expect(existsSync(join(app.home, 'out/file'))).toBe(true);
+  });
+
+  test('no folder is made beyond a link that leads out of the home', async () => {
+    const outside = temporaryFolder();
+    const app = await createJobApp('true', { frontMatter: 'sandbox: { type: bwrap, write: [link/new] }' });
+    symlinkSync(outside, join(app.home, 'link'));
+    expect((await runJob(app)).status).toBe('needs_anneal');
+    expect(existsSync(join(outside, 'new'))).toBe(false);
   });
 
   test('without network it still reaches the dispatcher, and nothing else', async () => {

@@ -4,6 +4,7 @@ import type { Pinned } from '../../directives/index.js';
 import type { EffectivePolicy } from '../../directives/policy.js';
 import type { Credential } from '../../queue/store.js';
 import type { Task } from '../../tasks/task.js';
+import { consentingNow } from '../../tools/acknowledge.js';
 import type { Dispatcher } from '../../tools/dispatcher.js';
 import { checkPins, directiveNow, pinTask } from '../../tools/pinning.js';
 import { type PageContext, viewerOf } from './env.js';
@@ -24,7 +25,7 @@ export interface ApprovalFacts {
   passkeys: Credential[];
   /** Passkeys that were let in since this person last approved this directive. */
   newPasskeys: Credential[];
-  /** Owners who have agreed to exactly this. */
+  /** Owners who have agreed to exactly this, in this round. */
   agreed: string[];
 }
 
@@ -34,11 +35,11 @@ export async function approvalFacts(dispatcher: Dispatcher, task: Task, context:
   const check = await checkPins(dispatcher, task);
   const now = check.ok ? check : await pinnedNow(dispatcher, task);
   const { directiveId } = task.pins;
-  const [ack, success, credentials, consents] = await Promise.all([
+  const [ack, success, credentials, agreed] = await Promise.all([
     store.people.lastAckBy(keyId, directiveId),
     store.tasks.lastSuccess(directiveId),
     store.people.credentials(),
-    store.people.consents(task.id),
+    consentingNow(store, task),
   ]);
   const present = now?.pinned.pins ?? task.pins;
   return {
@@ -64,7 +65,7 @@ export async function approvalFacts(dispatcher: Dispatcher, task: Task, context:
     command: now === null ? null : commandOf(now.pinned, task),
     passkeys: credentials.filter(({ rpId }) => rpId === partyOf(context).rpId),
     newPasskeys: credentials.filter(({ createdAt }) => createdAt > (ack?.issuedAt ?? 0)),
-    agreed: [...new Set(consents.filter(({ binding }) => binding === task.pins.binding).map(({ owner }) => owner))],
+    agreed: [...agreed],
   };
 }
 
