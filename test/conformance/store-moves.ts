@@ -296,6 +296,16 @@ export function moveConformance(under: StoreUnderTest): void {
     });
   });
 
+  it('many tasks that await too long are all cancelled', async () => {
+    const { store, clock } = under;
+    await Promise.all(
+      Array.from({ length: 450 }, (_, index) => store.tasks.create(newTask({ id: `t${index}` }), model)),
+    );
+    clock.advance(1);
+    expect(new Set(await store.tasks.cancelStale(clock.now())).size).toBe(450);
+    expect(await store.tasks.counts()).toMatchObject({ awaiting_ack: 0, cancelled: 450 });
+  });
+
   describe('the list of tasks', () => {
     it('pages from newest to oldest and back, without losing or repeating one', async () => {
       const { store } = under;

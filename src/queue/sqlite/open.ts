@@ -12,6 +12,8 @@ const openingBusyMs = 5000;
 
 /** Pages of the write-ahead log at which SQLite writes them back on its own, where nobody found a quiet moment to. */
 const walLimitPages = 10_000;
+/** What the write-ahead log keeps of the disk once it was written back. */
+const walKeptBytes = 16 * 1024 * 1024;
 
 /** @throws DispatcherError `home_not_found`, `home_not_writable`, `database_newer`, `database_broken`, `native_binding_missing` */
 export function openDatabase(path: string): Database {
@@ -26,6 +28,7 @@ export function openDatabase(path: string): Database {
     db.pragma('journal_mode = WAL');
     db.pragma('foreign_keys = ON');
     db.pragma(`wal_autocheckpoint = ${walLimitPages}`);
+    db.pragma(`journal_size_limit = ${walKeptBytes}`);
     migrate(db);
     db.pragma(`busy_timeout = ${busyStepMs}`);
     chmodSync(path, 0o600);

@@ -123,7 +123,7 @@ export function createTaskMoves({ db, write, events, mover, failures }: Context)
     "SELECT count(*) AS count FROM tasks WHERE status = 'awaiting_ack'",
   );
   const stale = db.prepare<[number], TaskRow>(
-    "SELECT * FROM tasks WHERE status = 'awaiting_ack' AND awaiting_since < ?",
+    "SELECT * FROM tasks WHERE status = 'awaiting_ack' AND awaiting_since < ? LIMIT 200",
   );
   const askToStop = db.prepare(
     'UPDATE tasks SET cancel_requested_at = @at, updated_at = @at, status_reason = @reason WHERE seq = @seq RETURNING *',
@@ -132,6 +132,13 @@ export function createTaskMoves({ db, write, events, mover, failures }: Context)
   const pause = db.prepare("INSERT OR REPLACE INTO facts (name, value) VALUES ('paused', '1')");
   const resume = db.prepare("DELETE FROM facts WHERE name = 'paused'");
   const task = (row: TaskRow | null) => (row === null ? null : toTask(row));
+
+  const cancelAsStale = (row: TaskRow): string => {
+    const reason = 'It awaited its acknowledgement for too long.';
+    const set = { status_reason: reason, finished_at: events.time(), outcome: 'cancelled' };
+    mover.move(row, { move: 'stale', to: 'cancelled', by: bySystem, set, data: { reason } });
+    return row.id;
+  };
 
   return {
     create: (wanted, by) =>
@@ -319,15 +326,13 @@ export function createTaskMoves({ db, write, events, mover, failures }: Context)
       }),
 
     async cancelStale(before) {
-      if (stale.get(before) === undefined) return [];
-      return write(true, () =>
-        stale.all(before).map((row) => {
-          const reason = 'It awaited its acknowledgement for too long.';
-          const set = { status_reason: reason, finished_at: events.time(), outcome: 'cancelled' };
-          mover.move(row, { move: 'stale', to: 'cancelled', by: bySystem, set, data: { reason } });
-          return row.id;
-        }),
-      );
+      const ids: string[] = [];
+      // So many at a time: the event loop and other writers get their turn in between.
+      while (stale.get(before) !== undefined) {
+        const cancelled = await write(true, () => stale.all(before).map(cancelAsStale));
+        ids.push(...cancelled);
+      }
+      return ids;
     },
 
     paused: async () => pausedFact.get() !== undefined,
