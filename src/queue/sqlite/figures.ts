@@ -2,6 +2,7 @@
 import type { Database } from 'better-sqlite3';
 import type { Outcome } from '../../tasks/outcome.js';
 import type { Figures, LedgerStore } from '../store.js';
+import { prepareOnce } from './driver.js';
 
 /** So many events at one go: the event loop gets its turn in between. */
 const stretch = 50_000;
@@ -14,11 +15,21 @@ interface RunSums {
 }
 
 export function createFigures(db: Database, now: () => number): LedgerStore['figures'] {
-  const oldest = db
-    .prepare<[number], number | null>(
-      "SELECT min(updated_at) FROM tasks WHERE status = 'queued' AND run_id IS NULL AND (run_after IS NULL OR run_after <= ?)",
+  const longestReady = db
+    .prepare<[], number>(
+      "SELECT updated_at FROM tasks INDEXED BY tasks_ready WHERE status = 'queued' AND run_id IS NULL AND due = 1 ORDER BY updated_at LIMIT 1",
     )
     .pluck();
+  // A task whose time has come is ready from then on, also before a claim has found it out.
+  const longestOverdue = db
+    .prepare<[number], number>(
+      "SELECT run_after FROM tasks INDEXED BY tasks_waiting WHERE status = 'queued' AND run_id IS NULL AND due = 0 AND run_after <= ? ORDER BY run_after LIMIT 1",
+    )
+    .pluck();
+  const oldest = (): number | null => {
+    const times = [longestReady.get(), longestOverdue.get(now())].filter((time) => time !== undefined);
+    return times.length === 0 ? null : Math.min(...times);
+  };
   const newest = db.prepare<[], number | null>('SELECT max(seq) FROM events').pluck();
   const held = db
     .prepare<[number, number], number>("SELECT count(*) FROM events WHERE seq > ? AND seq <= ? AND type = 'validated'")
@@ -48,12 +59,13 @@ export function createFigures(db: Database, now: () => number): LedgerStore['fig
   return async (boundsMs) => {
     await countNews();
     const within = boundsMs.map((bound, index) => `sum(finished_at - started_at <= ${bound}) AS within_${index}`);
-    const sums = db.prepare<[], RunSums>(
+    const sums = prepareOnce<[], RunSums>(
+      db,
       `SELECT outcome, count(*) AS count, sum(finished_at - started_at) AS total, ${within.join(', ')}
        FROM runs WHERE outcome IS NOT NULL GROUP BY outcome`,
     );
     return {
-      oldestQueuedAt: oldest.get(now()) ?? null,
+      oldestQueuedAt: oldest(),
       runs: sums.all().map((row) => ({
         outcome: row.outcome,
         count: row.count,

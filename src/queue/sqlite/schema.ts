@@ -60,6 +60,7 @@ CREATE TABLE tasks (
 ) STRICT;
 CREATE INDEX tasks_to_claim ON tasks (priority DESC, seq) WHERE status = 'queued' AND run_id IS NULL AND due = 1 AND concurrency = 0;
 CREATE INDEX tasks_limited ON tasks (task_type, priority DESC, seq) WHERE status = 'queued' AND run_id IS NULL AND due = 1 AND concurrency > 0;
+CREATE INDEX tasks_ready ON tasks (updated_at) WHERE status = 'queued' AND run_id IS NULL AND due = 1;
 CREATE INDEX tasks_waiting ON tasks (run_after) WHERE status = 'queued' AND run_id IS NULL AND due = 0;
 CREATE INDEX tasks_leased ON tasks (task_type) WHERE run_id IS NOT NULL;
 CREATE UNIQUE INDEX tasks_by_run ON tasks (run_id) WHERE run_id IS NOT NULL;
