@@ -1,8 +1,10 @@
 // What a refused or failed automation is told as, with every secret taken out of it.
+
 import type { z } from 'zod';
 import { checkPayload } from '../directives/payload-schema.js';
 import { DispatcherError, publicError } from '../errors.js';
-import type { JsonObject, JsonValue } from '../tasks/outcome.js';
+import { redactValue } from '../redact.js';
+import type { JsonObject } from '../tasks/outcome.js';
 import { modulePath } from './home.js';
 
 export function checkParams(name: string, schema: JsonObject, params: JsonObject): void {
@@ -60,11 +62,4 @@ export function publicFailure(name: string, error: unknown, redact: (text: strin
     ...(details === undefined ? {} : { details: redactValue(details as JsonObject, redact) as JsonObject }),
     cause: known.cause ?? error,
   });
-}
-
-export function redactValue(value: JsonValue, redact: (text: string) => string): JsonValue {
-  if (typeof value === 'string') return redact(value);
-  if (Array.isArray(value)) return value.map((item) => redactValue(item, redact));
-  if (value === null || typeof value !== 'object') return value;
-  return Object.fromEntries(Object.entries(value).map(([key, item]) => [redact(key), redactValue(item, redact)]));
 }

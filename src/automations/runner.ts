@@ -6,6 +6,7 @@ import { assertPayloadSchema } from '../directives/payload-schema.js';
 import type { Integrations } from '../integrations/index.js';
 import type { Log } from '../log.js';
 import type { Store } from '../queue/store.js';
+import { redactValue } from '../redact.js';
 import type { JsonObject, JsonValue } from '../tasks/outcome.js';
 import { type Caller, newRunId } from '../tasks/task.js';
 import { type AnyAutomation, builtins } from './builtin/index.js';
@@ -14,16 +15,7 @@ import type { AutomationContext } from './definition.js';
 import { type HomeModule, homeModuleNames, isUnreadable, modulePath, readHomeModule, readHomeModules } from './home.js';
 import type { AutomationInfo, AutomationRunner } from './index.js';
 import { createLimits } from './limits.js';
-import {
-  broken,
-  checkParams,
-  invalidParams,
-  notFound,
-  notNow,
-  publicFailure,
-  redactValue,
-  untrusted,
-} from './refusals.js';
+import { broken, checkParams, invalidParams, notFound, notNow, publicFailure, untrusted } from './refusals.js';
 
 export interface RunnerOptions {
   config: Config;

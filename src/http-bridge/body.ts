@@ -37,21 +37,31 @@ export async function readText(request: Request): Promise<string> {
     });
   if (Number(request.headers.get('content-length') ?? 0) > maxBodyBytes) throw tooLarge();
   if (request.body === null) return '';
-  const chunks: Uint8Array[] = [];
-  let bytes = 0;
-  for await (const chunk of request.body as unknown as AsyncIterable<Uint8Array>) {
-    bytes += chunk.byteLength;
-    if (bytes > maxBodyBytes) throw tooLarge();
-    chunks.push(chunk);
-  }
+  const bytes = await wholeBody(request.body as unknown as AsyncIterable<Uint8Array>, tooLarge);
   try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(chunks));
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
   } catch (cause) {
     throw new DispatcherError('invalid_input', 'The body is not UTF-8 text.', {
       hint: 'Send JSON in UTF-8 (RFC 8259 section 8.1).',
       cause,
     });
   }
+}
+
+async function wholeBody(body: AsyncIterable<Uint8Array>, tooLarge: () => DispatcherError): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = [];
+  let bytes = 0;
+  try {
+    for await (const chunk of body) {
+      bytes += chunk.byteLength;
+      if (bytes > maxBodyBytes) throw tooLarge();
+      chunks.push(chunk);
+    }
+  } catch (cause) {
+    if (cause instanceof DispatcherError) throw cause;
+    throw new DispatcherError('invalid_input', 'The body broke off.', { hint: 'Send it again.', cause });
+  }
+  return Buffer.concat(chunks);
 }
 
 /**

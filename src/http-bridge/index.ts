@@ -9,7 +9,7 @@ import type { Caller } from '../tasks/task.js';
 import { ackTokenFor } from '../tools/acknowledge.js';
 import type { Dispatcher } from '../tools/dispatcher.js';
 import { acknowledge, createTask, validateAck } from '../tools/index.js';
-import { type AnyOperation, type CallContext, invoke } from '../tools/operation.js';
+import { type AnyOperation, type CallContext, invoke, validTraceparent } from '../tools/operation.js';
 import { bearer, createKeyRing, type KeyRing } from './auth.js';
 import { bounded, readBody, readQuery } from './body.js';
 import { errorResponse } from './errors.js';
@@ -48,13 +48,13 @@ export interface HttpApp {
 type Env = { Variables: { dialed: string }; Bindings: HttpBindings };
 
 export function createHttpApp({ dispatcher, scope, ownAddresses, worker, mcp }: HttpAppOptions): HttpApp {
-  const { config, log } = dispatcher;
+  const { config } = dispatcher;
   const app = new Hono<Env>();
   const keys = createKeyRing(config);
   const refusals = createRefusalCount(dispatcher);
 
-  app.onError((error, context) => errorResponse(context, error, log));
-  app.notFound((context) => errorResponse(context, noRoute(context), log));
+  app.onError((error, context) => errorResponse(context, error, dispatcher));
+  app.notFound((context) => errorResponse(context, noRoute(context), dispatcher));
   app.use(async (context, next) => {
     context.header('Cache-Control', 'no-store');
     context.header('X-Content-Type-Options', 'nosniff');
@@ -123,12 +123,8 @@ const scriptCaller: Caller = { principal: 'agent', channel: 'http', keyId: null,
 const callOf = (context: Context, caller: Caller): CallContext => ({
   caller,
   signal: context.req.raw.signal,
-  traceparent: traceparentOf(context),
+  traceparent: validTraceparent(context.req.header('traceparent')),
 });
-
-/** W3C Trace Context, section 3.2; anything else is passed over. */
-const traceparentOf = (context: Context): string | undefined =>
-  /^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/.exec(context.req.header('traceparent') ?? '')?.[0];
 
 function addOperations(
   app: Hono<Env>,

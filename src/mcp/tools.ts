@@ -9,7 +9,7 @@ import type {
 import { DispatcherError } from '../errors.js';
 import type { Dispatcher } from '../tools/dispatcher.js';
 import { acknowledge, operations, taskStatus } from '../tools/index.js';
-import { type AnyOperation, type CallContext, invoke } from '../tools/operation.js';
+import { type AnyOperation, type CallContext, invoke, validTraceparent } from '../tools/operation.js';
 import type { Backend, Connection } from './connection.js';
 import type { AskPerson } from './elicit-ack.js';
 import { followTask } from './follow-task.js';
@@ -58,7 +58,7 @@ export function addTools(server: McpServer, { backend, connection, askPerson }: 
           const call: CallContext = {
             caller: connection.caller,
             signal: context.mcpReq.signal,
-            traceparent: traceparentOf(context),
+            traceparent: validTraceparent(context.mcpReq._meta?.traceparent),
           };
           const given = input ?? {};
           if (operation === acknowledge) {
@@ -78,12 +78,6 @@ export function addTools(server: McpServer, { backend, connection, askPerson }: 
     );
   }
 }
-
-/** W3C Trace Context in `_meta`, where the client sent one. */
-const traceparentOf = ({ mcpReq }: ServerContext): string | undefined => {
-  const value = mcpReq._meta?.traceparent;
-  return typeof value === 'string' && /^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/.test(value) ? value : undefined;
-};
 
 interface Linked {
   task_id?: string;

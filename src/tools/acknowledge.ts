@@ -138,7 +138,7 @@ async function reject(dispatcher: Dispatcher, task: Task, fields: z.output<typeo
   const cancelled = await dispatcher.store.tasks.reject(
     task.id,
     byOf(call, fields.actor_id),
-    fields.reason ?? `Refused by ${fields.actor_id}.`,
+    dispatcher.redact(fields.reason ?? `Refused by ${fields.actor_id}.`),
   );
   if (cancelled === null) throw wrongState(await requireTask(dispatcher, task.id), 'a refusal', ['awaiting_ack']);
   return {

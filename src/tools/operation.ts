@@ -37,6 +37,12 @@ export type Evidence =
       origin: string;
     };
 
+/** W3C Trace Context, section 3.2, of which neither id may be all zeros; anything else is passed over. */
+export const validTraceparent = (given: unknown): string | undefined =>
+  typeof given === 'string' && /^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/.test(given)
+    ? given
+    : undefined;
+
 // biome-ignore lint/suspicious/noExplicitAny: an operation of any input, for lists; `invoke` parses before it runs
 export type AnyOperation = Operation<any, any>;
 

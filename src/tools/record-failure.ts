@@ -42,10 +42,11 @@ export const recordFailure = defineOperation({
     const aid = newAnnealId(task.id, dispatcher.clock.now());
     const redact = redactorFor(dispatcher, task);
     const errorTail = redact(fields.stderr ?? fields.stdout ?? '').slice(-4096);
+    const errorType = dispatcher.redact(fields.error_type);
     const failure = describeFailure({
-      errorType: fields.error_type,
+      errorType,
       classification: fields.classification,
-      message: `${fields.error_type}, recorded from outside${fields.attempts === undefined ? '' : ` after ${fields.attempts} attempts`}`,
+      message: `${errorType}, recorded from outside${fields.attempts === undefined ? '' : ` after ${fields.attempts} attempts`}`,
       errorTail,
     });
     const by = byOf(call, fields.actor_id);

@@ -21,7 +21,11 @@ export const cancelTask = defineOperation({
   tool: true,
   async run(dispatcher, { task_id, actor_id, reason }, call) {
     const by = byOf(call, actor_id);
-    const task = await dispatcher.store.tasks.cancel(task_id, by, reason ?? `Cancelled by ${by.actorId}.`);
+    const task = await dispatcher.store.tasks.cancel(
+      task_id,
+      by,
+      dispatcher.redact(reason ?? `Cancelled by ${by.actorId}.`),
+    );
     if (task === null) throw wrongState(await requireTask(dispatcher, task_id), 'a cancel', movesFrom('cancelled'));
     return {
       task_id,

@@ -3,7 +3,7 @@ import { lstat, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { depthOf, maxDepth } from '../directives/json.js';
-import type { Redact } from '../redact.js';
+import { type Redact, redactValue } from '../redact.js';
 import type { JsonValue } from '../tasks/outcome.js';
 
 export const maxResultBytes = 256 * 1024;
@@ -61,12 +61,4 @@ export async function readResult(file: string, redact: Redact): Promise<ResultRe
   } catch (error) {
     return invalid(`What the script wrote to DOE_RESULT_FILE is no JSON: ${redact((error as Error).message)}`);
   }
-}
-
-/** Texts and keys are redacted one by one: a secret of digits must not tear a number apart. */
-function redactValue(value: JsonValue, redact: Redact): JsonValue {
-  if (typeof value === 'string') return redact(value);
-  if (Array.isArray(value)) return value.map((item) => redactValue(item, redact));
-  if (value === null || typeof value !== 'object') return value;
-  return Object.fromEntries(Object.entries(value).map(([key, item]) => [redact(key), redactValue(item, redact)]));
 }

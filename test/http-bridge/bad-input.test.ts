@@ -1,6 +1,8 @@
 // Whatever a caller sends, the answer is an answer: never a 5xx, never a hang, and the bridge goes on.
 // DOE_FUZZ_RUNS sets how many requests are made up; a nightly run takes 20000.
 import { Agent, request } from 'node:http';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import fc from 'fast-check';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { routes } from '../../src/http-bridge/routes.js';
@@ -253,6 +255,26 @@ function sender(app: TestApp): (one: Made) => Promise<Answer> {
     });
 }
 
+setFlagsFromString('--expose-gc');
+const collect = runInNewContext('gc') as () => void;
+
+/** How much more memory is held after all runs than after the first quarter of them. */
+function memoryWatch(total: number): { next(): void; growth(): number } {
+  const held = () => {
+    collect();
+    return process.memoryUsage().heapUsed;
+  };
+  let count = 0;
+  let early = Number.POSITIVE_INFINITY;
+  return {
+    next() {
+      count += 1;
+      if (count === Math.ceil(total / 4)) early = held();
+    },
+    growth: () => held() / early,
+  };
+}
+
 async function someTasks(app: TestApp): Promise<void> {
   for (const task_id of ['T1', 'T2', 'T3'])
     await sendJson(app, 'POST', '/tasks', { json: { task_type: 'hello', project_id: 'p1', actor_id: 'me', task_id } });
@@ -271,9 +293,11 @@ describe('over HTTP', () => {
     const app = await createTestApp({ noWorker: true, files: home, log });
     await someTasks(app);
     const send = sender(app);
+    const memory = memoryWatch(runs);
     await fc.assert(
       fc.asyncProperty(made, async (one) => {
         const answer = await send(one);
+        memory.next();
         if (answer.status >= 500) throw new Error(`${answer.status}: ${answer.text}\n${faults.join('\n')}`);
         if (answer.status >= 400 && one.method !== 'HEAD' && ours(one.path)) {
           const refusal = JSON.parse(answer.text) as Record<string, unknown>;
@@ -289,6 +313,7 @@ describe('over HTTP', () => {
       }),
       { numRuns: runs },
     );
+    expect(memory.growth()).toBeLessThan(1.2);
     expect(faults).toEqual([]);
     expect((await sendJson(app, 'GET', '/health')).status).toBe(200);
     expect((await app.dispatcher.store.ledger.verify()).faults).toEqual([]);

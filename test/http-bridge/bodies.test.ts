@@ -1,6 +1,7 @@
 // What comes in is parsed once and strictly; what is refused is refused by name.
 import { connect } from 'node:net';
 import { describe, expect, test } from 'vitest';
+import { silentLog } from '../../src/log.js';
 import { operator, type RawAnswer, send, sendJson } from '../helpers/raw-http.js';
 import { createTestApp, type TestApp } from '../helpers/test-app.js';
 
@@ -150,20 +151,20 @@ describe('bodies', () => {
     expect(refused(await post(app, text))).toEqual([400, 'invalid_input']);
   });
 
-  test('a body that breaks off leaves nothing behind, and the bridge goes on', async () => {
-    const app = await createTestApp({ noWorker: true });
+  test('a body that breaks off leaves nothing behind, is no fault of ours, and the bridge goes on', async () => {
+    const faults: string[] = [];
+    const log = { ...silentLog, error: (event: string) => void faults.push(event) };
+    const app = await createTestApp({ noWorker: true, log });
     const { port, host } = new URL(app.address ?? '');
+    const head = `POST /tasks HTTP/1.1\r\nHost: ${host}\r\nX-API-Key: ${operator}\r\nContent-Type: application/json\r\nContent-Length: 500\r\n\r\n{"task_type":`;
     await new Promise<void>((resolve, reject) => {
-      const socket = connect(Number(port), '127.0.0.1', () => {
-        socket.write(
-          `POST /tasks HTTP/1.1\r\nHost: ${host}\r\nX-API-Key: ${operator}\r\nContent-Type: application/json\r\nContent-Length: 500\r\n\r\n{"task_type":`,
-          () => socket.destroy(),
-        );
-      });
+      const socket = connect(Number(port), '127.0.0.1', () => socket.write(head, () => socket.destroy()));
       socket.on('close', () => resolve());
       socket.on('error', reject);
     });
     expect((await sendJson(app, 'GET', '/tasks')).json().tasks).toEqual([]);
+    await app.stop();
+    expect(faults).toEqual([]);
   });
 });
 

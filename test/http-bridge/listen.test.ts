@@ -1,0 +1,42 @@
+import { describe, expect, test } from 'vitest';
+import { refusalOf } from '../helpers/errors.js';
+import { send } from '../helpers/raw-http.js';
+import { createTestApp } from '../helpers/test-app.js';
+
+describe('listening', () => {
+  test('a port in use is named with the way out, and nothing is left running', async () => {
+    const first = await createTestApp({ noWorker: true });
+    const { port } = new URL(first.address ?? '');
+    const second = await createTestApp({ noWorker: true, start: false, settings: { PORT: port } });
+    const refusal = await refusalOf(() => second.start());
+    expect(refusal).toMatchObject({ code: 'port_in_use', hint: expect.stringContaining('PORT=0') });
+    expect(refusal.message).toContain(port);
+    expect((await send(first, { path: '/health' })).json().home_id).toBe(await first.dispatcher.store.ledger.homeId());
+    await expect(send(second, { path: '/health' })).rejects.toMatchObject({ code: 'ECONNREFUSED' });
+  });
+
+  test('a host that cannot be listened on is named', async () => {
+    const app = await createTestApp({ noWorker: true, start: false, settings: { HOST: 'no-such-host.invalid' } });
+    expect(await refusalOf(() => app.start())).toMatchObject({
+      code: 'config_invalid',
+      hint: expect.stringContaining('HOST'),
+    });
+  });
+
+  test('beyond loopback a short key is refused, on loopback it is only warned of', async () => {
+    const settings = { MCP_API_KEY: 'key1', MCP_AGENT_KEY: '' };
+    const open = await createTestApp({ noWorker: true, start: false, settings: { ...settings, HOST: '0.0.0.0' } });
+    expect(await refusalOf(() => open.start())).toMatchObject({ code: 'config_invalid' });
+    const closed = await createTestApp({ noWorker: true, settings });
+    expect((await send(closed, { path: '/tasks', headers: { 'X-API-Key': 'key1' } })).status).toBe(200);
+  });
+
+  test('where it listens on all addresses, the names of this machine still count', async () => {
+    const app = await createTestApp({ noWorker: true, settings: { HOST: '0.0.0.0' } });
+    const { port } = new URL(app.address ?? '');
+    expect(app.address).toBe(`http://127.0.0.1:${port}`);
+    expect((await send(app, { path: '/health' })).status).toBe(200);
+    const strange = await send(app, { path: '/health', headers: { Host: `0.0.0.0:${port}` } });
+    expect([strange.status, strange.json().code]).toEqual([403, 'host_not_allowed']);
+  });
+});
