@@ -2,7 +2,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { type Place, place, type Started } from '../helpers/doe.js';
+import { place, type Started } from '../helpers/doe.js';
 
 const prompt = 'Ctrl-C to leave it waiting: ';
 
@@ -30,10 +30,9 @@ interface TaskJson {
 }
 
 describe('acknowledging at a terminal', () => {
-  let at: Place;
+  const at = place(files);
   let bridge: Started;
   beforeAll(async () => {
-    at = place(files);
     bridge = await at.serve();
   });
 

@@ -1,6 +1,6 @@
 // The commands that look, and the short ones that move: their JSON, their exit codes, and what they say when an id is wrong.
 import { beforeAll, describe, expect, test } from 'vitest';
-import { ended, type Place, place, type Started } from '../helpers/doe.js';
+import { ended, place, type Started } from '../helpers/doe.js';
 
 const files = {
   'directives/hello.md': '---\ntitle: Say hello\n---\n# Say hello\n',
@@ -12,7 +12,7 @@ const files = {
 };
 
 describe('looking and moving', () => {
-  let at: Place;
+  const at = place(files);
   const doe = (...args: string[]) => at.doe([...args, '--home', at.home]);
   const json = async (...args: string[]) =>
     JSON.parse((await doe(...args, '--json')).stdout) as Record<string, unknown>;
@@ -22,7 +22,6 @@ describe('looking and moving', () => {
     bridge.call('/tasks', { task_type: type, project_id: project, task_id: id, actor_id: 'jen' });
 
   beforeAll(async () => {
-    at = place(files);
     await at.doe(['trust', '--all', '--yes', '--home', at.home]);
     bridge = await at.serve();
     await create('hello', 'T-hello', 'p1');

@@ -55,7 +55,7 @@ export interface RunOptions {
   input?: string;
 }
 
-/** Runs the clean-up when the present test is over, or, outside of one, when the file's are. */
+/** Runs the clean-up when the present test is over, or, in a describe, when its tests are. In a hook it would never run. */
 const whenOver = (clean: () => void): void =>
   (TestRunner.getCurrentTest() === undefined ? afterAll : onTestFinished)(clean);
 
