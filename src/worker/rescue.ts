@@ -61,6 +61,7 @@ export function createRescue({ dispatcher, processId, random, isOurs }: RescueOp
     const failure =
       verdict.move === 'cancelled' ? null : describeFailure({ errorType: 'interrupted', message, errorTail: '' });
     const outcome = verdict.move === 'cancelled' ? 'cancelled' : 'interrupted';
+    await store.logs.append([{ taskId, runId, stream: 'system', text: message, at: now }]);
     const settled = await store.tasks.settle({
       runId,
       processId,

@@ -57,6 +57,7 @@ test('a killed worker’s run is found, its orphans are ended, and without leave
   const task = await app.until(task_id, 'needs_anneal', 'queued', 'failed');
   expect(task).toMatchObject({ status: 'needs_anneal', outcome: 'interrupted', attempts: 1, runId: null });
   expect(processesOfRun(runId)).toEqual([]);
+  expect((await logOf(app, task_id)).at(-1)).toBe('system Interrupted: its worker died while it ran.');
   const token = readFileSync(join(app.home, 'token'), 'utf8').trim();
   expect((await refusalOf(() => app.call(validateAck, { ack_token: token }))).code).toBe('token_spent');
   expect((await app.dispatcher.store.tasks.runs(task_id)).map(({ outcome }) => outcome)).toEqual(['interrupted']);
