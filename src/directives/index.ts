@@ -70,6 +70,8 @@ export interface Script {
   /** Absolute, contained in execution/. */
   path: string;
   text: string;
+  /** Of the file's bytes as `text` was read from them. */
+  sha256: string;
 }
 
 /** A directive with its payload and script as they are on disk now: everything that an ack would cover. */

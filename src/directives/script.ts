@@ -1,9 +1,10 @@
 // A directive's script, and the digest over all that it can load: what an ack covers besides directive and payload.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { sha256Hex } from '../acks/binding.js';
 import { DispatcherError } from '../errors.js';
 import { containedPath } from './contain.js';
-import { digestOf, fileSha256, treeDigests } from './digest.js';
+import { digestOf, treeDigests } from './digest.js';
 import type { Script, TaskDirective } from './index.js';
 
 const defaultEndings = ['.py', '.mjs', '.js', '.sh'] as const;
@@ -35,8 +36,9 @@ export async function digestScript(home: string, { id, frontMatter }: TaskDirect
   });
   const sha256 = digestOf({
     ...Object.fromEntries(Object.entries(covered).map(([name, digest]) => [`file:${name}`, digest])),
-    [`script:${script.name}`]: await fileSha256(script.path),
-    [`fix_script:${fixScript?.name ?? ''}`]: fixScript === null ? null : await fileSha256(fixScript.path),
+    // Of the very bytes that are shown: a file swapped between two looks fits neither.
+    [`script:${script.name}`]: script.sha256,
+    [`fix_script:${fixScript?.name ?? ''}`]: fixScript?.sha256 ?? null,
   });
   return { sha256, script, fixScript, covered };
 }
@@ -55,15 +57,14 @@ async function namedScript(execution: string, directive: string, name: string): 
       `The script ${name} of the directive ${directive} is not in execution/.`,
       { hint: `Write execution/${name}, or correct \`script\`.` },
     );
-  return { name, path: found.path, text: readText(found.path, name) };
+  return readScript(found.path, name);
 }
 
 async function defaultScript(execution: string, directive: string, taskType: string): Promise<Script> {
   const stem = taskType.replaceAll('-', '_');
   for (const ending of defaultEndings) {
     const found = await containedPath(execution, stem + ending).catch(missingFolder);
-    if (typeof found === 'object')
-      return { name: stem + ending, path: found.path, text: readText(found.path, stem + ending) };
+    if (typeof found === 'object') return readScript(found.path, stem + ending);
   }
   throw new DispatcherError(
     'script_missing',
@@ -74,9 +75,10 @@ async function defaultScript(execution: string, directive: string, taskType: str
   );
 }
 
-function readText(path: string, name: string): string {
+function readScript(path: string, name: string): Script {
   try {
-    return readFileSync(path, 'utf8');
+    const bytes = readFileSync(path);
+    return { name, path, text: bytes.toString('utf8'), sha256: sha256Hex(bytes) };
   } catch (cause) {
     throw new DispatcherError('script_missing', `The script ${name} cannot be read: ${(cause as Error).message}.`, {
       hint: 'It must be a readable file.',
