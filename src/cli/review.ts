@@ -24,13 +24,17 @@ export function showReview({ task, directive, script, fix_script, ...review }: R
     say(quoted(fix_script.text));
   }
   showChanges(review);
-  say();
+  // Once more what it comes to: the head of all this has scrolled away.
+  say(`\n${bold(`Task ${task.task_id}`)}  ${visibleLine(task.task_type)} for ${visibleLine(task.project_id)}`);
+  say(`  It runs execution/${visibleLine(script.name)} with ${visibleLine(brief(JSON.stringify(task.payload)))}`);
   if (review.secrets.length > 0) say(`  It is given the settings ${visibleLine(review.secrets.join(', '))}.`);
   if (review.integrations.length > 0) say(`  It may call ${visibleLine(review.integrations.join(', '))}.`);
   if (review.withheld.length > 0)
     say(`  Not in force until you trust the directive: ${visibleLine(review.withheld.join('; '))}.`);
   say(`  Binding ${review.binding}`);
 }
+
+const brief = (text: string): string => (text.length <= 200 ? text : `${text.slice(0, 200)}… (whole above)`);
 
 const since = { failed_run: 'this task failed', last_success: 'the directive last succeeded' } as const;
 
