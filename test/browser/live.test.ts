@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { acknowledge, createTask } from '../../src/tools/index.js';
+import { acknowledge, cancelTask, createTask } from '../../src/tools/index.js';
 import { callers, createTestApp, helloHome } from '../helpers/test-app.js';
 import { useBrowser, visit } from './browser.js';
 
@@ -33,6 +33,23 @@ test('two open pages of one browser share one stream, and the second goes on whe
   await app.call(createTask, { task_type: 'hello', project_id: 'p1', actor_id: 'me', task_id: 'two' }, callers.agent);
   await second.getByText('two', { exact: true }).waitFor();
   expect(streams).toHaveLength(1);
+});
+
+test('an approval that was decided elsewhere leads to its task, and a session that ended to the sign-in', async () => {
+  const { app, page, origin } = await visit({ noWorker: true });
+  const { binding } = await app.call(createTask, {
+    task_type: 'hello',
+    project_id: 'p1',
+    actor_id: 'me',
+    task_id: 'one',
+  });
+  await page.goto(`${origin}/ui/approvals/one`);
+  await page.getByLabel(/^Type/).fill('on');
+  await app.call(acknowledge, { task_id: 'one', actor_id: 'me', binding });
+  await page.waitForURL('**/ui/tasks/one');
+  await page.context().clearCookies();
+  await app.call(cancelTask, { task_id: 'one' });
+  await page.waitForURL('**/ui/sign-in?to=*');
 });
 
 test('a log comes live with its colours, is searched, held and let go', async () => {

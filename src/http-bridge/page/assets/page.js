@@ -53,7 +53,9 @@ setInterval(freshenTimes, 30_000);
 /** Loads the page anew and takes over what is marked as live; focus stays where it was. */
 async function refresh() {
   const answer = await fetch(location.href, { headers: { Accept: 'text/html' } });
-  if (!answer.ok || answer.redirected) return;
+  // Signed out, or decided elsewhere: the page is another one now.
+  if (answer.redirected) return location.assign(answer.url);
+  if (!answer.ok) return;
   const fresh = new DOMParser().parseFromString(await answer.text(), 'text/html');
   const focused = document.activeElement?.closest('[data-row]')?.getAttribute('href');
   for (const old of document.querySelectorAll('[data-live][id]')) {
