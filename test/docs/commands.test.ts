@@ -21,6 +21,14 @@ const given: Record<string, Record<string, string>> = {
 };
 
 const isCommands = ({ language }: Block): boolean => language === 'sh';
+/** What works by itself; all else talks to a running `doe serve`. */
+const alone = ['init', 'new', 'trust', 'doctor', 'directives', 'audit', 'backup'];
+const wantsBridge = ({ text }: Block): boolean =>
+  commandsIn(text).some((line) => {
+    const [program = '', name = ''] = wordsOf(line);
+    return program === 'curl' || (program === 'doe' && !alone.includes(name));
+  });
+
 const exitOf = ({ options }: Block): number =>
   Number(options.find((option) => option.startsWith('exit='))?.slice('exit='.length) ?? 0);
 
@@ -43,7 +51,7 @@ describe.each(pages.filter(({ blocks }) => blocks.some(isCommands)))('$file', ({
   let reader: Reader;
   let printed = '';
   beforeAll(async () => {
-    reader = await openReader({ bare: file === 'README.md' });
+    reader = await openReader({ bare: file === 'README.md', served: blocks.filter(isCommands).some(wantsBridge) });
     reader.write(given[file] ?? {});
   });
   afterAll(() => reader.close());

@@ -2,7 +2,7 @@
 // and a `doe serve` on a free port where the pages have the default one.
 
 import { spawn } from 'node:child_process';
-import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { command, type Ended, ended, event, place } from '../helpers/doe.js';
@@ -21,12 +21,22 @@ export interface Reader {
   follow(block: Block): Promise<Ended>;
   /** What was typed to programs that this project does not bring, a line each. */
   outside(): string[];
-  /** Stops what was started. */
+  /** Stops what was started, and removes what was made. */
   close(): Promise<void>;
 }
 
-/** @param bare begins in an empty folder, without a home and without a server */
-export async function openReader({ bare }: { bare: boolean }): Promise<Reader> {
+/** A home as `doe init` lays it out, made once and copied for each reader; gone with the tests of the file. */
+const model = place();
+let laidOut: Promise<unknown> | undefined;
+
+export interface ReaderOptions {
+  /** Begins in an empty folder, without a home. */
+  bare: boolean;
+  /** A server is there from the beginning. */
+  served: boolean;
+}
+
+export async function openReader({ bare, served }: ReaderOptions): Promise<Reader> {
   const at = place();
   const bin = join(at.folder, 'bin');
   const said = join(at.folder, 'outside.log');
@@ -61,10 +71,12 @@ export async function openReader({ bare }: { bare: boolean }): Promise<Reader> {
   };
 
   if (!bare) {
-    await at.doe(['init']);
-    await serve(['serve', '--home', home]);
+    await (laidOut ??= model.doe(['init']));
+    cpSync(model.home, home, { recursive: true });
+    if (served) await serve(['serve', '--home', home]);
     const key = /^MCP_API_KEY=(.*)$/m.exec(readFileSync(join(home, '.env'), 'utf8'))?.[1];
-    writeFileSync(state, `export MCP_URL='${address}' KEY='${key}'\ncd '${home}'\n`);
+    const variables = `export DOE_HOME='${home}' KEY='${key}'${served ? ` MCP_URL='${address}'` : ''}`;
+    writeFileSync(state, `${variables}\ncd '${home}'\n`);
   }
   return {
     home,
@@ -75,7 +87,10 @@ export async function openReader({ bare }: { bare: boolean }): Promise<Reader> {
       return run(block.text.replaceAll(defaultAddress, address), answersTo(block.text));
     },
     outside: () => readFileSync(said, 'utf8').split('\n').filter(Boolean),
-    close: () => Promise.all(stops.map((stop) => stop())).then(() => {}),
+    async close() {
+      await Promise.all(stops.map((stop) => stop()));
+      rmSync(at.folder, { recursive: true, force: true });
+    },
   };
 }
 
