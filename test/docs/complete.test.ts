@@ -158,3 +158,10 @@ test('the tools, resources and prompts are those that a client is offered', asyn
   expect(shown('Prompts')).toEqual(sorted(prompts.map(({ name }) => name)));
   await close();
 });
+
+test('every address of the page that is named is there', async () => {
+  const app = await createTestApp({ noWorker: true });
+  const paths = sorted(pages.flatMap(({ inline }) => inline.filter((code) => /^\/ui[a-z/-]*$/.test(code))));
+  expect(paths.length).toBeGreaterThan(7);
+  for (const path of paths) expect([path, (await app.request(path)).status]).toEqual([path, 200]);
+});

@@ -71,7 +71,8 @@ export async function openReader({ bare, served }: ReaderOptions): Promise<Reade
   };
 
   if (!bare) {
-    await (laidOut ??= model.doe(['init']));
+    laidOut ??= model.doe(['init']);
+    await laidOut;
     cpSync(model.home, home, { recursive: true });
     if (served) await serve(['serve', '--home', home]);
     const key = /^MCP_API_KEY=(.*)$/m.exec(readFileSync(join(home, '.env'), 'utf8'))?.[1];
