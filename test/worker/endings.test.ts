@@ -40,7 +40,7 @@ test('a timeout ends the whole process group, also grandchildren that ignore SIG
 });
 
 test('a running task is cancelled when its script is dead', async () => {
-  const app = await createJobApp(stubborn);
+  const app = await createJobApp('sleep 1000 & echo "pid $!"; echo "pid $$"; echo ready; wait');
   const { task_id } = await createJob(app);
   await approve(app, task_id);
   await untilLogged(app, task_id, /^ready$/);

@@ -71,6 +71,14 @@ await fetch('${app.address}/health').then(() => console.log('leaked'), () => con
     expect(log).toEqual(expect.arrayContaining(['stdout validated 200', 'stdout interfaces lo', 'stdout unreachable']));
   });
 
+  test('with network it reaches what any script does', async () => {
+    const app = await createJobApp('exec node execution/check.mjs', {
+      frontMatter: 'sandbox: { type: bwrap, network: true }',
+    });
+    app.write({ 'execution/check.mjs': `console.log('answered', (await fetch('${app.address}/health')).status);` });
+    expect((await shown(app)).log).toContain('stdout answered 200');
+  });
+
   test('an exit code comes through, and a timeout ends all that is inside', async () => {
     const app = await createJobApp('exit 7', { frontMatter: 'sandbox: bwrap\ntimeout: 2s\nauto_anneal: false' });
     expect((await runJob(app)).statusReason).toContain('exit code 7');
