@@ -24,7 +24,8 @@ export function allowedOrigins(
     ...ports.map((port) => `http://${host}:${port}`),
   ]);
   const given = config.publicUrl === null ? [] : [new URL(config.publicUrl).origin];
-  return new Set([...loopback, ...ownAddresses, ...further, ...given].map(normal));
+  // The public address first: where its host is also named without a scheme, the one that people were given counts.
+  return new Set([...given, ...loopback, ...ownAddresses, ...further].map(normal));
 }
 
 /** `http://host` and `http://host:80` are the same. */
@@ -43,9 +44,8 @@ const normal = (origin: string): string => {
 export function assertHostAndOrigin(headers: Headers, allowed: Set<string>): string {
   const host = headers.get('host')?.toLowerCase() ?? '';
   // Compared as text: a URL parser would take more for our name, such as `x@127.0.0.1` or `0x7f.1`.
-  const dialed = [`http://${host.replace(/:80$/, '')}`, `https://${host.replace(/:443$/, '')}`].find((origin) =>
-    allowed.has(origin),
-  );
+  const stated = [`http://${host.replace(/:80$/, '')}`, `https://${host.replace(/:443$/, '')}`];
+  const dialed = [...allowed].find((origin) => stated.includes(origin));
   if (dialed === undefined) {
     throw new DispatcherError('host_not_allowed', 'The Host of this request is not one of the bridge.', {
       hint: 'Use the address that the bridge listens on; name others in DOE_ALLOWED_HOSTS.',

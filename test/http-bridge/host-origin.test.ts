@@ -142,6 +142,15 @@ describe('judging headers', () => {
     expect(assertHostAndOrigin(new Headers({ host: 'localhost:80' }), allowed)).toBe('http://localhost');
   });
 
+  test('behind a proxy the public address is the one that was dialed, also where its host is allowed by name', () => {
+    const proxied = allowedOrigins({ allowedHosts: ['doe.example.org'], publicUrl: 'https://doe.example.org' }, [
+      'http://127.0.0.1:3001',
+    ]);
+    expect(assertHostAndOrigin(new Headers({ host: 'doe.example.org' }), proxied)).toBe('https://doe.example.org');
+    expect(assertHostAndOrigin(new Headers({ host: 'doe.example.org:443' }), proxied)).toBe('https://doe.example.org');
+    expect(assertHostAndOrigin(new Headers({ host: '127.0.0.1:3001' }), proxied)).toBe('http://127.0.0.1:3001');
+  });
+
   test('an address that is listened on is one to dial', async () => {
     expect(assertHostAndOrigin(new Headers({ host: '10.0.0.5:3001' }), allowed)).toBe('http://10.0.0.5:3001');
     expect(await refusalOf(() => assertHostAndOrigin(new Headers(), allowed))).toMatchObject({
