@@ -175,7 +175,8 @@ export function loadConfig(home: string, environment: NodeJS.ProcessEnv = proces
     keepDays: s.DOE_KEEP_DAYS,
     logLevel: s.DOE_LOG_LEVEL,
     webhook: webhookOf(s.DOE_WEBHOOK_URL, s.DOE_WEBHOOK_SECRET),
-    variables: Object.freeze(variables),
+    // Looked up by names that directives give: `constructor` is no setting.
+    variables: Object.freeze(Object.assign(Object.create(null) as Record<string, string>, variables)),
   });
 }
 

@@ -10,3 +10,8 @@ test('one key in both lists, which would make every agent an operator, stops the
   expect(error.code).toBe('config_invalid');
   expect(error.message).not.toContain(shared);
 });
+
+test('what every object has is no setting', () => {
+  const { variables } = loadConfig(temporaryFolder(), {});
+  for (const name of ['constructor', '__proto__', 'toString']) expect(variables[name]).toBeUndefined();
+});

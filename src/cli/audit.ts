@@ -20,7 +20,7 @@ export interface AuditOptions extends CommonOptions {
 type Event = z.output<typeof listAudit.output>['events'][number];
 
 export async function run(action: string | undefined, options: AuditOptions): Promise<number> {
-  const way = action === undefined ? list : ways[action];
+  const way = action === undefined ? list : Object.hasOwn(ways, action) ? ways[action] : undefined;
   if (way === undefined) {
     throw new DispatcherError('invalid_input', `\`doe audit ${action}\` is no command.`, {
       hint: 'There are `doe audit`, `doe audit verify` and `doe audit export`.',

@@ -25,7 +25,12 @@ const base = z
   .regex(/^app[A-Za-z0-9]+$/, 'must be the id of a base, such as appXXXXXXXXXXXXXX')
   .optional()
   .describe('Default: AIRTABLE_BASE_ID');
-const table = z.string().min(1).max(200).describe("The table's id or name; an id survives renaming");
+const table = z
+  .string()
+  .min(1)
+  .max(200)
+  .regex(/^(?!\.{1,2}$)/, 'must be the name of a table')
+  .describe("The table's id or name; an id survives renaming");
 const fields = z.record(z.string(), z.json());
 
 const upsertInput = z.object({

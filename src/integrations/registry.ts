@@ -12,7 +12,7 @@ export function createIntegrations(known: readonly Integration[]): Integrations 
           hint: known.length === 0 ? 'There is none.' : `There are ${known.map((one) => one.name).join(', ')}.`,
         });
       }
-      const wanted = integration.actions[action];
+      const wanted = Object.hasOwn(integration.actions, action) ? integration.actions[action] : undefined;
       if (wanted === undefined) {
         throw new DispatcherError('not_found', `The integration ${name} has no action ${action}.`, {
           hint: `It has ${Object.keys(integration.actions).join(', ')}.`,

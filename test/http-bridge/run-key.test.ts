@@ -3,7 +3,9 @@ import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { DispatcherError } from '../../src/errors.js';
 import type { ActionContext, Integration } from '../../src/integrations/index.js';
+import { createIntegrations } from '../../src/integrations/registry.js';
 import type { JsonObject } from '../../src/tasks/outcome.js';
+import { refusalOf } from '../helpers/errors.js';
 import { agent, operator, type RawAnswer, send, sendJson } from '../helpers/raw-http.js';
 import { createTestApp, type TestApp } from '../helpers/test-app.js';
 
@@ -163,4 +165,12 @@ test('a stranger without a run key has no body parsed for it', async () => {
     body: '{"not": json',
   });
   expect(answer.status).toBe(401);
+});
+
+test('a name that every object has is no action of an integration', async () => {
+  const integrations = createIntegrations([recorder('mail', [])]);
+  for (const action of ['constructor', '__proto__', 'toString']) {
+    const refused = await refusalOf(() => integrations.call('mail', action, {}, { home: '/', idempotencyKey: 'k' }));
+    expect(refused.code).toBe('not_found');
+  }
 });

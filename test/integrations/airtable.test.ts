@@ -149,3 +149,10 @@ it('checks its key without touching a table', async () => {
   expect(answer).toMatchObject({ configured: true, ok: false });
   expect(answer.message).not.toContain(key);
 });
+
+it('refuses a table named as the folder above, which would lead to another address', async () => {
+  const { call, sent } = await airtable();
+  for (const table of ['.', '..'])
+    await expect(call('upsert', { ...upsert(1), table })).rejects.toMatchObject({ code: 'invalid_input' });
+  expect(sent).toHaveLength(0);
+});

@@ -20,7 +20,7 @@ const loaded = new Map<string, Asset>();
 
 /** Null where there is none of this name. */
 export function asset(name: string): Asset | null {
-  if (!(name in types)) return null;
+  if (!Object.hasOwn(types, name)) return null;
   const known = loaded.get(name);
   if (known !== undefined) return known;
   const bytes = Buffer.from(readFileSync(new URL(`./assets/${name}`, import.meta.url)));

@@ -189,3 +189,9 @@ test('a program that asks for a stream or JSON without a session is told so, not
   expect((await visitor.get('/ui/live', { Accept: 'text/event-stream' })).status).toBe(401);
   expect((await visitor.get('/ui/approvals', { Accept: '*/*' })).status).toBe(303);
 });
+
+test('the page has the files that it has, and none by a name that every object has', async () => {
+  const visitor = createVisitor(await createTestApp({ noWorker: true }));
+  for (const name of ['constructor', '__proto__', '..%2fsession.ts', '%2e%2e%2f%2e%2e%2f%2e%2e%2fpackage.json'])
+    expect((await visitor.get(`/ui/assets/${name}`)).status).toBe(404);
+});
