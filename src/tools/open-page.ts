@@ -29,7 +29,7 @@ export const openPage = defineOperation({
     const expiresAt = (await store.now()) + codeLifeMs;
     // Only the hash is stored: who reads the database cannot sign in with it.
     await store.people.mintNonce({ id: sha256Hex(code), purpose: signInPurpose, data: { key_id: keyId }, expiresAt });
-    const goal = to === undefined ? '' : `&to=${to}`;
+    const goal = to === undefined || to === '/ui' ? '' : `&to=${to}`;
     return { url: `${await pageAddress()}/ui/sign-in?code=${code}${goal}`, expires_at: isoTime(expiresAt) };
   },
 });

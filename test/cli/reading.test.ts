@@ -164,10 +164,16 @@ describe('looking and moving', () => {
     expect(stderr).toContain(`Did you mean ${aid}?`);
   });
 
+  test('passkey add gives one that leads to the enrolment', async () => {
+    const { stdout, code } = await doe('passkey', 'add');
+    expect(code).toBe(0);
+    expect(stdout.trim()).toMatch(/^http:\/\/doe\.localhost:\d+\/ui\/sign-in\?code=[\w-]+&to=\/ui\/passkeys$/);
+  });
+
   test('open gives a link that signs in once', async () => {
     const { stdout, code } = await doe('open');
     expect(code).toBe(0);
-    expect(stdout.trim()).toMatch(/^http:\/\/doe\.localhost:\d+\/ui\/sign-in\?code=[\w-]+&to=\/ui$/);
+    expect(stdout.trim()).toMatch(/^http:\/\/doe\.localhost:\d+\/ui\/sign-in\?code=[\w-]+$/);
   });
 
   test('colours only where a person looks and NO_COLOR does not say otherwise', async () => {
