@@ -109,6 +109,19 @@ test("another key's caller cannot use the answer", async () => {
   expect(await statusOf(app, task_id)).toBe('awaiting_ack');
 });
 
+test.each([
+  { decision: 'approve' },
+  { decision: 'approve', task_id: 'hello-another' },
+  { decision: 'approve', task_id: '' },
+])('a form that a host filled in with %j is no yes', async (content) => {
+  const app = await createTestApp({ noWorker: true });
+  const task_id = await newTask(app);
+  const requestState = await ask(app, task_id);
+  const accepted = { inputResponses: { acknowledgement: { action: 'accept', content } }, requestState };
+  await callAcknowledge(app, { task_id, actor_id: 'model' }, accepted);
+  expect(await statusOf(app, task_id)).toBe('awaiting_ack');
+});
+
 test('an answer after ten minutes asks anew', async () => {
   const clock = createTestClock();
   const app = await createTestApp({ noWorker: true, clock });
