@@ -83,9 +83,21 @@ export function parseInput<Input extends z.ZodObject>(
   input: unknown,
 ): z.output<Input> {
   assertStorable(name, input);
-  const parsed = schema.strict().safeParse(input);
+  const parsed = strictly(schema).safeParse(input);
   if (!parsed.success) throw invalidInput(name, parsed.error, Object.keys(schema.shape));
   return parsed.data as z.output<Input>;
+}
+
+/** Made once for each schema: zod compiles a new one at its first use. */
+const strictSchemas = new WeakMap<z.ZodObject, z.ZodObject>();
+
+function strictly(schema: z.ZodObject): z.ZodObject {
+  let strict = strictSchemas.get(schema);
+  if (strict === undefined) {
+    strict = schema.strict();
+    strictSchemas.set(schema, strict);
+  }
+  return strict;
 }
 
 /** What could not be stored and read back as it was, or would overflow the stack of whoever walks it, is refused at the door. */
