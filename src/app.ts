@@ -10,6 +10,7 @@ import { createDirectives } from './directives/load.js';
 import { DispatcherError } from './errors.js';
 import { assertKeysFit } from './exposure.js';
 import { underPageName } from './http-bridge/host-origin.js';
+import type { McpHttp } from './http-bridge/index.js';
 import type { Listener } from './http-bridge/listen.js';
 import type { Integration } from './integrations/index.js';
 import { knownIntegrations } from './integrations/known.js';
@@ -119,11 +120,11 @@ export async function createApp({
     const listeners: Listener[] = [];
     const ownAddresses = () => listeners.map(({ address }) => address);
     const open = async (scope: 'all' | 'scripts', host: string, port: number): Promise<Listener> => {
-      const [{ createHttpApp }, { listen }, mcp] = await Promise.all([
+      const [{ createHttpApp }, { listen }] = await Promise.all([
         import('./http-bridge/index.js'),
         import('./http-bridge/listen.js'),
-        scope === 'all' ? import('./mcp/serve-http.js').then(({ createMcpHttp }) => createMcpHttp(dispatcher)) : null,
       ]);
+      const mcp = scope === 'all' ? mcpWhenAsked(dispatcher) : null;
       if (mcp !== null) closers.push(() => mcp.close());
       const app = createHttpApp({ dispatcher, scope, ownAddresses, worker: workerState, mcp });
       closers.push(app.close);
@@ -181,6 +182,17 @@ export async function createApp({
     await closeAll();
     throw error;
   }
+}
+
+/** Loaded with its first request: a `doe mcp` is hardly ever asked over HTTP. */
+function mcpWhenAsked(dispatcher: Dispatcher): McpHttp {
+  let loaded: Promise<McpHttp> | undefined;
+  const load = () => (loaded ??= import('./mcp/serve-http.js').then(({ createMcpHttp }) => createMcpHttp(dispatcher)));
+  return {
+    fetch: async (...request) => (await load()).fetch(...request),
+    sse: async (...request) => (await load()).sse(...request),
+    close: async () => (await loaded)?.close(),
+  };
 }
 
 function requireSecret({ secret, previousSecret }: Config): string {

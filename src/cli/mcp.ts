@@ -1,48 +1,78 @@
 // `doe mcp`: MCP over stdio, with the worker and the page in the same process. Stdout belongs to the protocol.
 // A client may start it anywhere, also in a stranger's folder: it takes only a home that was named, and never lays one out.
 import type { App } from '../app.js';
-import { loadConfig } from '../config.js';
 import { DispatcherError } from '../errors.js';
-import { namedHome } from '../home.js';
 import { createLog, type Log } from '../log.js';
 import { surroundings } from './environment.js';
-import { type CommonOptions, logOf } from './home.js';
+import type { CommonOptions } from './home.js';
 import { awaitEnding } from './signals.js';
 
 const graceMs = 2000;
+/** The home is opened by the first call that needs it, and at the latest so long after the start: a mere probe is gone by then. */
+const probeMs = 1000;
 
 export async function run({ home }: CommonOptions): Promise<void> {
   const ending = awaitEnding();
   let log = createLog();
-  const starting = start(home, (better) => {
-    log = better;
-  });
-  const opened = starting.catch((error: unknown) => {
-    log.error('mcp.unavailable', { error });
-    return null;
-  });
-  // The client is answered while the home is still being opened.
+  const opening = postpone(() =>
+    start(home, (better) => {
+      log = better;
+    }),
+  );
+  opening.result.catch((error: unknown) => log.error('mcp.unavailable', { error }));
   const { serveStdio } = await import('../mcp/serve-stdio.js');
-  const dispatcher = starting.then((app) => app.dispatcher);
-  const server = serveStdio({ dispatcher, log, onEnd: () => ending.wish('stdin ended') });
-  const app = await opened;
+  const dispatcher = opening.result.then((app) => app.dispatcher);
+  const server = serveStdio({ dispatcher, need: opening.begin, log, onEnd: () => ending.wish('stdin ended') });
+  const timer = setTimeout(opening.begin, probeMs);
   log.info('mcp.stopping', { reason: await ending.wished });
+  clearTimeout(timer);
   await server.close();
-  await app?.stop({ graceMs });
+  if (opening.begun) await opening.result.then((app) => app.stop({ graceMs })).catch(() => {});
   // Whatever still holds the event loop is no reason to outlive the client.
   process.exit(0);
 }
 
+interface Postponed<T> {
+  /** Pending until `begin`. */
+  result: Promise<T>;
+  readonly begun: boolean;
+  begin(): void;
+}
+
+function postpone<T>(job: () => Promise<T>): Postponed<T> {
+  let begun = false;
+  let begin = () => {};
+  const told = new Promise<void>((resolve) => {
+    begin = () => {
+      begun = true;
+      resolve();
+    };
+  });
+  return {
+    result: told.then(job),
+    get begun() {
+      return begun;
+    },
+    begin,
+  };
+}
+
 /** Opens the named home and starts what works in it; rejects with the reason, which every tool then tells. */
 async function start(given: string | undefined, use: (log: Log) => void): Promise<App> {
+  // What the client's first questions do not need is loaded only now.
+  const [{ namedHome }, { ensureSecrets }, { loadConfig }, { logOf }, { createApp }] = await Promise.all([
+    import('../home.js'),
+    import('../home-secrets.js'),
+    import('../config.js'),
+    import('./home.js'),
+    import('../app.js'),
+  ]);
   const home = namedHome(given, surroundings());
   if (home === null) throw noHome();
-  const { ensureSecrets } = await import('../home-secrets.js');
   await ensureSecrets(home);
   const config = loadConfig(home);
   const log = logOf(config);
   use(log);
-  const { createApp } = await import('../app.js');
   const app = await createApp({ config, kind: 'mcp', log });
   await app.start();
   return app;

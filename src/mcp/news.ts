@@ -30,8 +30,8 @@ export interface Source {
   stop(): void;
 }
 
-/** The feed begins when it is first asked for. */
-export function createSource(dispatcher: Promise<Dispatcher>): Source {
+/** The feed begins when it is first asked for; `need` is called when the dispatcher itself is. */
+export function createSource(dispatcher: Promise<Dispatcher>, need = () => {}): Source {
   let feed: NewsFeed | undefined;
   const news = async () => {
     const known = await dispatcher;
@@ -41,6 +41,7 @@ export function createSource(dispatcher: Promise<Dispatcher>): Source {
   return {
     news,
     async backend() {
+      need();
       await (await news()).ready;
       return dispatcher;
     },

@@ -1,6 +1,6 @@
 // MCP over stdio. stdout belongs to the protocol: whatever else in this process prints there goes to stderr.
 import { randomUUID } from 'node:crypto';
-import { PassThrough, Writable } from 'node:stream';
+import { Writable } from 'node:stream';
 import { StdioServerTransport, serveStdio as serveLine } from '@modelcontextprotocol/server/stdio';
 import type { Log } from '../log.js';
 import type { Caller } from '../tasks/task.js';
@@ -12,6 +12,8 @@ import { createSource, followNews } from './news.js';
 export interface ServeStdioOptions {
   /** Rejects with a DispatcherError where there is no home to work in: every tool then says so. */
   dispatcher: Promise<Dispatcher>;
+  /** A call wants the dispatcher. */
+  need: () => void;
   log: Log;
   /** The client closed its end. */
   onEnd: () => void;
@@ -19,17 +21,16 @@ export interface ServeStdioOptions {
 
 const caller: Caller = { principal: 'agent', channel: 'stdio', keyId: null, person: null };
 
-export function serveStdio({ dispatcher, log, onEnd }: ServeStdioOptions): { close(): Promise<void> } {
+export function serveStdio({ dispatcher, need, log, onEnd }: ServeStdioOptions): { close(): Promise<void> } {
   dispatcher.catch(() => {});
   const stdout = claimStdout();
-  // A copy of stdin, since the transport does not tell when its stream ends.
-  const stdin = process.stdin.pipe(new PassThrough());
+  // The transport does not tell when its stream ends.
   process.stdin.once('end', onEnd);
   process.stdin.once('close', onEnd);
   process.stdout.once('error', onEnd);
 
   const id = randomUUID();
-  const source = createSource(dispatcher);
+  const source = createSource(dispatcher, need);
   const stops: (() => void)[] = [];
   const line = serveLine(
     ({ era }) => {
@@ -39,7 +40,7 @@ export function serveStdio({ dispatcher, log, onEnd }: ServeStdioOptions): { clo
       return server;
     },
     {
-      transport: new StdioServerTransport(stdin, stdout),
+      transport: new StdioServerTransport(process.stdin, stdout),
       onerror: (error) => log.debug('mcp.line_error', { error }),
     },
   );
@@ -47,7 +48,6 @@ export function serveStdio({ dispatcher, log, onEnd }: ServeStdioOptions): { clo
     async close() {
       for (const stop of stops) stop();
       source.stop();
-      process.stdin.unpipe();
       await line.close();
     },
   };
@@ -57,5 +57,8 @@ export function serveStdio({ dispatcher, log, onEnd }: ServeStdioOptions): { clo
 function claimStdout(): Writable {
   const write = process.stdout.write.bind(process.stdout);
   process.stdout.write = process.stderr.write.bind(process.stderr) as typeof process.stdout.write;
-  return new Writable({ write: (chunk: Buffer, _encoding, done) => void write(chunk, done) });
+  return new Writable({
+    decodeStrings: false,
+    write: (chunk: string, encoding, done) => void write(chunk, encoding, done),
+  });
 }

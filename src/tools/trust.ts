@@ -1,5 +1,4 @@
 // An operator's one-time yes to one exact content. What was shown, by its hashes, is what is trusted.
-import { createTwoFilesPatch } from 'diff';
 import { z } from 'zod';
 import { sha256Hex } from '../acks/binding.js';
 import type { Script, TaskDirective } from '../directives/index.js';
@@ -122,8 +121,8 @@ async function entry(dispatcher: Dispatcher, wanted: TrustItem, shown: Shown): P
   const before = async (sha256: string | null | undefined) =>
     sha256 == null ? '' : ((await ledger.content(sha256)) ?? '');
   const diffs = [
-    patch(wanted.id, await before(last?.sha256), text),
-    ...(script === undefined ? [] : [patch(`${wanted.id} (script)`, await before(last?.scriptSha256), script)]),
+    await patch(wanted.id, await before(last?.sha256), text),
+    ...(script === undefined ? [] : [await patch(`${wanted.id} (script)`, await before(last?.scriptSha256), script)]),
     ...(await besides(dispatcher, { wanted, last: last?.scriptSha256 ?? null, fixScript, covered })),
   ];
   return {
@@ -166,7 +165,15 @@ async function besides({ store }: Dispatcher, { wanted, last, fixScript, covered
 
 const byName = (one: string, other: string): number => (one.slice(13) < other.slice(13) ? -1 : 1);
 
-const patch = (name: string, before: string, after: string): string =>
+/** The library is loaded when there is a difference to show. */
+const patch = async (name: string, before: string, after: string): Promise<string> =>
   before === after
     ? ''
-    : createTwoFilesPatch(name, name, before, after, before === '' ? 'never trusted' : 'trusted', 'now');
+    : (await import('diff')).createTwoFilesPatch(
+        name,
+        name,
+        before,
+        after,
+        before === '' ? 'never trusted' : 'trusted',
+        'now',
+      );

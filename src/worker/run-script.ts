@@ -1,6 +1,5 @@
 // The only place that starts a process for a task: no shell, a fixed environment, a process group of its own, always ended.
 import { setTimeout as wait } from 'node:timers/promises';
-import { execa } from 'execa';
 import { endProcesses, processStart, signalGroup } from './process-group.js';
 
 export const killAfterMs = 5000;
@@ -35,8 +34,12 @@ export interface ScriptExit {
   spawnError: string | null;
 }
 
+/** With the first script: many a process never runs one. */
+const loadExeca = () => import('execa');
+
 /** Runs a script to its end and its process group's. Never throws for what the script does. */
 export async function runScript(call: ScriptCall): Promise<ScriptExit> {
+  const { execa } = await loadExeca();
   if (call.stop.aborted)
     return { exitCode: null, signal: null, stopped: call.stop.reason as StopReason, spawnError: null };
   const child = execa(call.file, call.args, {
@@ -143,6 +146,7 @@ export async function ask(
   args: string[],
   { env, cwd }: { env: Record<string, string>; cwd: string },
 ): Promise<string | null> {
+  const { execa } = await loadExeca();
   const { stdout, failed } = await execa(file, args, {
     env,
     cwd,
