@@ -4,7 +4,14 @@ import { describeFailure } from '../anneal/classify.js';
 import { createRedactor, type Redact } from '../redact.js';
 import { classificationSchema } from '../tasks/outcome.js';
 import { movesFrom, taskStatuses } from '../tasks/states.js';
-import { actorIdSchema, nameText, newAnnealId, secretPayloadValues, type Task, taskIdSchema } from '../tasks/task.js';
+import {
+  actorIdSchema,
+  errorTypeSchema,
+  newAnnealId,
+  secretPayloadValues,
+  type Task,
+  taskIdSchema,
+} from '../tasks/task.js';
 import { nextStep } from './create-task.js';
 import type { Dispatcher } from './dispatcher.js';
 import { defineOperation } from './operation.js';
@@ -14,7 +21,7 @@ const text = z.string().max(64 * 1024);
 
 const input = z.object({
   task_id: taskIdSchema,
-  error_type: nameText.describe('A short name, such as http_502'),
+  error_type: errorTypeSchema.describe('A short name, such as http_502'),
   classification: classificationSchema.describe(
     'transient and infrastructure may pass by themselves; script needs a repair',
   ),
