@@ -1,6 +1,8 @@
 // Whatever a caller sends, the answer is an answer: never a 5xx, never a hang, and the bridge goes on.
 // DOE_FUZZ_RUNS sets how many requests are made up; a nightly run takes 20000.
+import { spawn } from 'node:child_process';
 import { Agent, request } from 'node:http';
+import { createInterface } from 'node:readline';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import fc from 'fast-check';
@@ -10,8 +12,8 @@ import type { Log } from '../../src/log.js';
 import { operations } from '../../src/tools/index.js';
 import { nastyStrings } from '../helpers/nasty.js';
 import { agent, operator, sendJson } from '../helpers/raw-http.js';
-import { createTestApp, helloHome, type TestApp } from '../helpers/test-app.js';
-import { connect } from '../mcp/clients.js';
+import { createTestApp, helloHome, type TestApp, temporaryFolder, writeFiles } from '../helpers/test-app.js';
+import { connect, type TestClient } from '../mcp/clients.js';
 
 const runs = Number(process.env.DOE_FUZZ_RUNS ?? 1000);
 const limitMs = 60_000 + runs * 60;
@@ -377,43 +379,81 @@ describe('over HTTP', () => {
   });
 });
 
+const toolCall = fc
+  .constantFrom(...operations.filter(({ tool }) => tool))
+  .chain(({ name, input }) =>
+    fc.tuple(
+      fc.constant(name),
+      fc.oneof(
+        { weight: 9, arbitrary: fieldsOf(Object.keys(input.shape as object)) },
+        { weight: 1, arbitrary: fc.dictionary(text, value) },
+      ),
+    ),
+  );
+
+/** Every answer is a result, or an error with a code that is not `internal`; short, and without tokens. */
+const assertToolsAnswer = (client: TestClient, numRuns: number): Promise<void> =>
+  fc.assert(
+    fc.asyncProperty(toolCall, async ([name, input]) => {
+      const answer = await client.call(name, JSON.parse(JSON.stringify(input)) as Record<string, unknown>);
+      const [first] = answer.content;
+      const said = JSON.parse(first?.text ?? '') as Record<string, unknown>;
+      if (answer.isError === true) {
+        expect(said).toMatchObject({
+          ok: false,
+          code: expect.any(String),
+          error: expect.any(String),
+          hint: expect.any(String),
+        });
+        expect([said.code, said.error]).not.toEqual(['internal', expect.anything()]);
+      }
+      expect(first?.text?.length ?? 0).toBeLessThanOrEqual(6_000);
+      expect(JSON.stringify(answer)).not.toMatch(/eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]{16,}|node_modules/);
+    }),
+    { numRuns },
+  );
+
 describe('through MCP', () => {
-  test('every tool answers every made-up input with a result or a coded error', { timeout: limitMs }, async () => {
+  test('over HTTP every tool answers every made-up input', { timeout: limitMs }, async () => {
     const { log, faults } = listener();
     const app = await createTestApp({ noWorker: true, files: home, log });
     await someTasks(app);
     const client = await connect('2.x modern', { kind: 'http', url: `${app.address}/mcp`, key: agent });
-    const tools = operations.filter(({ tool }) => tool);
-    const call = fc
-      .constantFrom(...tools)
-      .chain(({ name, input }) =>
-        fc.tuple(
-          fc.constant(name),
-          fc.oneof(
-            { weight: 9, arbitrary: fieldsOf(Object.keys(input.shape as object)) },
-            { weight: 1, arbitrary: fc.dictionary(text, value) },
-          ),
-        ),
-      );
-    await fc.assert(
-      fc.asyncProperty(call, async ([name, input]) => {
-        const answer = await client.call(name, JSON.parse(JSON.stringify(input)) as Record<string, unknown>);
-        const [first] = answer.content;
-        const said = JSON.parse(first?.text ?? '') as Record<string, unknown>;
-        if (answer.isError === true) {
-          expect(said).toMatchObject({
-            ok: false,
-            code: expect.any(String),
-            error: expect.any(String),
-            hint: expect.any(String),
-          });
-          expect([said.code, said.error]).not.toEqual(['internal', expect.anything()]);
-        }
-        expect(first?.text?.length ?? 0).toBeLessThanOrEqual(6_000);
-        expect(JSON.stringify(answer)).not.toMatch(/eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]{16,}|node_modules/);
-      }),
-      { numRuns: Math.ceil(runs / 2) },
-    );
+    await assertToolsAnswer(client, Math.ceil(runs / 2));
     expect(faults).toEqual([]);
+  });
+
+  const command = (folder: string): string[] => [process.env.DOE_TEST_CLI ?? '', 'mcp', '--home', folder];
+
+  test('over stdio every tool of a real process answers every made-up input', { timeout: limitMs }, async () => {
+    const folder = temporaryFolder();
+    writeFiles(folder, home);
+    const client = await connect('2.x legacy', { kind: 'stdio', command: process.execPath, args: command(folder) });
+    await assertToolsAnswer(client, Math.ceil(runs / 4));
+    expect((await client.call('list_directives')).structuredContent?.directives).toHaveLength(4);
+  });
+
+  test('lines on stdin that are no messages are passed over, and stdout stays MCP', { timeout: 60_000 }, async () => {
+    const folder = temporaryFolder();
+    writeFiles(folder, home);
+    const child = spawn(process.execPath, command(folder), { stdio: ['pipe', 'pipe', 'ignore'] });
+    onTestFinished(() => void child.kill());
+    const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+    const say = (message: string) => child.stdin.write(`${message}\n`);
+    for (const one of nastyStrings) {
+      say(one);
+      say(JSON.stringify({ jsonrpc: '2.0', id: one, method: one, params: { [one]: one } }));
+    }
+    const params = { protocolVersion: '2025-06-18', capabilities: {}, clientInfo: { name: 'test', version: '1' } };
+    say(JSON.stringify({ jsonrpc: '2.0', id: 'handshake', method: 'initialize', params }));
+    for (;;) {
+      const { value: line, done } = await lines.next();
+      if (done === true) throw new Error('The process ended.');
+      const message = JSON.parse(line) as { jsonrpc: string; id?: unknown; result?: unknown };
+      expect(message.jsonrpc).toBe('2.0');
+      if (message.id !== 'handshake') continue;
+      expect(message.result).toMatchObject({ serverInfo: { name: 'doe-dispatcher' } });
+      break;
+    }
   });
 });
