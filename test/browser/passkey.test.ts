@@ -88,7 +88,7 @@ const sendTouch = async (page: Page, taskId: string, fields: Record<string, stri
         body: new URLSearchParams({ csrf, ...given }),
       });
       const shown = new DOMParser().parseFromString(await answer.text(), 'text/html');
-      return { status: answer.status, text: shown.querySelector('[role=alert]')?.textContent ?? '' };
+      return { status: answer.status, url: answer.url, text: shown.querySelector('[role=alert]')?.textContent ?? '' };
     },
     { path: `/ui/approvals/${taskId}/approve`, given: fields },
   );
@@ -242,7 +242,7 @@ test('four eyes: two owners must agree, and one owner twice is one', async () =>
     const binding = (await app.dispatcher.store.tasks.get('both'))?.pins.binding ?? '';
     return sendTouch(page, 'both', { ...given, binding });
   };
-  await agreeAs('jo');
+  expect((await agreeAs('jo')).url).toBe(`${origin}/ui/approvals/both`);
   expect(await statusOf(app, 'both')).toBe('awaiting_ack');
   await agreeAs('jo');
   expect(await statusOf(app, 'both')).toBe('awaiting_ack');

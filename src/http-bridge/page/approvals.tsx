@@ -106,7 +106,10 @@ async function decide(
   const taskId = context.req.param('id') ?? '';
   try {
     await decision(await requireTask(dispatcher, taskId), context.get('form'));
-    return context.redirect(`/ui/tasks/${encodeURIComponent(taskId)}`, 303);
+    // One consent of several leaves the task waiting: what is missing stands on its approval.
+    const { status } = await requireTask(dispatcher, taskId);
+    const next = status === 'awaiting_ack' ? 'approvals' : 'tasks';
+    return context.redirect(`/ui/${next}/${encodeURIComponent(taskId)}`, 303);
   } catch (error) {
     if (!(error instanceof DispatcherError) || error.code === 'task_not_found') throw error;
     return show(context, dispatcher, error);
