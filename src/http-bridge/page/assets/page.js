@@ -111,16 +111,23 @@ function onNews({ type, seq, tasks }) {
 function listen() {
   const channel = new BroadcastChannel('doe-live');
   channel.onmessage = ({ data }) => onNews(data);
-  const hold = () =>
-    new Promise(() => {
-      const source = new EventSource('/ui/live?hints');
-      for (const type of ['hello', 'change', 'hint'])
-        source.addEventListener(type, ({ data }) => {
-          const news = { type, ...JSON.parse(data) };
-          channel.postMessage(news);
-          onNews(news);
-        });
+  const tell = (news) => {
+    channel.postMessage(news);
+    onNews(news);
+  };
+  const open = () => {
+    const source = new EventSource('/ui/live?hints');
+    for (const type of ['hello', 'change', 'hint'])
+      source.addEventListener(type, ({ data }) => tell({ type, ...JSON.parse(data) }));
+    // A browser gives up on a refusal, as after a session's end: the page loads itself anew and finds out.
+    source.addEventListener('error', () => {
+      if (source.readyState !== EventSource.CLOSED) return;
+      tell({ type: 'lost' });
+      setTimeout(open, 5000);
     });
+  };
+  // Never settles: the lock is held as long as the page is open.
+  const hold = () => new Promise(open);
   if (navigator.locks === undefined) hold();
   else navigator.locks.request('doe-live', hold);
 }
