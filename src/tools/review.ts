@@ -1,5 +1,4 @@
 // What an acknowledgement of a task would cover now, whole: for a person who decides at a terminal.
-import { createTwoFilesPatch } from 'diff';
 import { z } from 'zod';
 import type { Pinned } from '../directives/index.js';
 import { DispatcherError } from '../errors.js';
@@ -84,9 +83,9 @@ async function patch(
   if (before === after) return '';
   const old = await ledger.content(before);
   // A script's digest covers more than its text: what it loads may differ alone.
-  return old === null || old === text
-    ? `${name} or what it loads differs\n`
-    : createTwoFilesPatch(name, name, old, text);
+  if (old === null || old === text) return `${name} or what it loads differs\n`;
+  const { createTwoFilesPatch } = await import('diff');
+  return createTwoFilesPatch(name, name, old, text);
 }
 
 /** What is there now, although the task was pinned to something else. */
