@@ -60,7 +60,7 @@ const layers: readonly (readonly string[])[] = [
     'exposure.ts',
     'home.ts',
     'home-secrets.ts',
-    'time-limit.ts',
+    'unified-diff.ts',
   ],
   ['queue', 'acks', 'directives', 'anneal', 'integrations', 'presence.ts'],
   ['tools', 'automations', 'worker'],

@@ -2,6 +2,7 @@
 import type { AnnealRow, Store } from '../queue/store.js';
 import type { JsonObject } from '../tasks/outcome.js';
 import { type Task, visiblePayload } from '../tasks/task.js';
+import { unifiedDiff } from '../unified-diff.js';
 
 /** The content of `context.json`. Texts that are no longer kept leave their diff null. */
 export async function failureContext(store: Store, task: Task, { failure }: AnnealRow): Promise<JsonObject> {
@@ -20,7 +21,9 @@ export async function failureContext(store: Store, task: Task, { failure }: Anne
   const diff = async (name: string, before: string, after: string) => {
     if (before === after) return null;
     const [old, now] = await Promise.all([store.ledger.content(before), store.ledger.content(after)]);
-    return old === null || now === null ? null : createTwoFilesPatch(name, name, old, now, 'last success', 'failed');
+    return old === null || now === null
+      ? null
+      : unifiedDiff(name, { before: old, after: now }, ['last success', 'failed']);
   };
   const asText = (value: JsonObject) => `${JSON.stringify(value, null, 2)}\n`;
   return {
@@ -41,14 +44,10 @@ export async function failureContext(store: Store, task: Task, { failure }: Anne
       payload_diff:
         run.payloadSha256 === failure.pins.payloadSha256
           ? null
-          : createTwoFilesPatch(
-              'payload.json',
-              'payload.json',
-              asText(payload),
-              asText(visiblePayload(task)),
+          : await unifiedDiff('payload.json', { before: asText(payload), after: asText(visiblePayload(task)) }, [
               'last success',
               'failed',
-            ),
+            ]),
     },
     occurrences,
   };

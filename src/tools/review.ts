@@ -3,6 +3,7 @@ import { z } from 'zod';
 import type { Pinned } from '../directives/index.js';
 import { DispatcherError } from '../errors.js';
 import { type Task, taskIdSchema, taskView, taskViewSchema } from '../tasks/task.js';
+import { unifiedDiff } from '../unified-diff.js';
 import type { Dispatcher } from './dispatcher.js';
 import { defineOperation } from './operation.js';
 import { checkPins, pinTask } from './pinning.js';
@@ -83,9 +84,9 @@ async function patch(
   if (before === after) return '';
   const old = await ledger.content(before);
   // A script's digest covers more than its text: what it loads may differ alone.
-  if (old === null || old === text) return `${name} or what it loads differs\n`;
-  const { createTwoFilesPatch } = await import('diff');
-  return createTwoFilesPatch(name, name, old, text);
+  if (old === null || old === text) return `${name} or what it loads differs
+`;
+  return unifiedDiff(name, { before: old, after: text });
 }
 
 /** What is there now, although the task was pinned to something else. */

@@ -5,6 +5,7 @@ import type { Script, TaskDirective } from '../directives/index.js';
 import { asksForTrust, effectivePolicy } from '../directives/policy.js';
 import { DispatcherError } from '../errors.js';
 import type { TrustItem, TrustKind } from '../queue/store.js';
+import { unifiedDiff } from '../unified-diff.js';
 import type { Dispatcher } from './dispatcher.js';
 import { defineOperation } from './operation.js';
 import { byOf, requireOperator } from './views.js';
@@ -165,15 +166,5 @@ async function besides({ store }: Dispatcher, { wanted, last, fixScript, covered
 
 const byName = (one: string, other: string): number => (one.slice(13) < other.slice(13) ? -1 : 1);
 
-/** The library is loaded when there is a difference to show. */
 const patch = async (name: string, before: string, after: string): Promise<string> =>
-  before === after
-    ? ''
-    : (await import('diff')).createTwoFilesPatch(
-        name,
-        name,
-        before,
-        after,
-        before === '' ? 'never trusted' : 'trusted',
-        'now',
-      );
+  before === after ? '' : unifiedDiff(name, { before, after }, [before === '' ? 'never trusted' : 'trusted', 'now']);

@@ -1,6 +1,7 @@
-import { spawn } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readdirSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { helloHome, temporaryFolder, writeFiles } from '../helpers/test-app.js';
@@ -176,4 +177,24 @@ test('every line on stdout is a protocol message, whatever scripts print', async
   line.child.stdin?.end();
   await once(line.child, 'exit');
   for (const text of line.lines) expect(JSON.parse(text)).not.toHaveProperty('forged');
+});
+
+test('whatever else in the process prints, stdout carries the protocol alone', async () => {
+  const build = dirname(dirname(process.env.DOE_TEST_CLI ?? ''));
+  const program = `
+    const { serveStdio } = await import(${JSON.stringify(join(build, 'mcp/serve-stdio.js'))});
+    const { silentLog } = await import(${JSON.stringify(join(build, 'log.js'))});
+    serveStdio({ dispatcher: new Promise(() => {}), log: silentLog, onEnd: () => process.exit(0) });
+    console.log('noise');
+    process.stdout.write('more noise');
+  `;
+  const { stdout, stderr } = await new Promise<{ stdout: string; stderr: string }>((resolve) => {
+    const child = execFile(process.execPath, ['--input-type=module', '-e', program], (_error, out, err) =>
+      resolve({ stdout: out, stderr: err }),
+    );
+    child.stdin?.end();
+  });
+  expect(stdout).toBe('');
+  expect(stderr).toContain('noise');
+  expect(stderr).toContain('more noise');
 });

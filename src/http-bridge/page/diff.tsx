@@ -1,15 +1,20 @@
 // What changed between two texts: words where people read prose, lines where they read code.
 import { diffWordsWithSpace, structuredPatch } from 'diff';
+import { mostEdits, wholly } from '../../unified-diff.js';
 import { withHiddenShown } from './hidden-characters.js';
 
 /** Beyond this, words would cost more than they tell: lines are shown instead. */
 const mostCharactersForWords = 30_000;
 
 export const WordDiff = ({ before, after }: { before: string; after: string }) => {
-  if (before.length + after.length > mostCharactersForWords) return <LineDiff before={before} after={after} />;
+  const words =
+    before.length + after.length > mostCharactersForWords
+      ? undefined
+      : diffWordsWithSpace(withHiddenShown(before), withHiddenShown(after), { maxEditLength: mostEdits });
+  if (words === undefined) return <LineDiff before={before} after={after} />;
   return (
     <div class="word-diff">
-      {diffWordsWithSpace(withHiddenShown(before), withHiddenShown(after)).map(({ value, added, removed }) => {
+      {words.map(({ value, added, removed }) => {
         if (added) return <ins>{value}</ins>;
         return removed ? <del>{value}</del> : shortened(value);
       })}
@@ -33,9 +38,10 @@ function shortened(text: string): string {
 const lineClass = (line: string): string => (line.startsWith('+') ? 'added' : line.startsWith('-') ? 'removed' : '');
 
 export const LineDiff = ({ before, after }: { before: string; after: string }) => {
-  const { hunks } = structuredPatch('', '', withHiddenShown(before), withHiddenShown(after), undefined, undefined, {
-    context: 3,
-  });
+  const [old, now] = [withHiddenShown(before), withHiddenShown(after)];
+  const patch = structuredPatch('', '', old, now, undefined, undefined, { context: 3, maxEditLength: mostEdits });
+  if (patch === undefined) return <PatchText patch={wholly(old, '-') + wholly(now, '+')} />;
+  const { hunks } = patch;
   return (
     <pre class="line-diff" tabindex={0}>
       {hunks.map((hunk) => (

@@ -1,6 +1,7 @@
 // Directive text is data that somebody wrote, perhaps somebody hostile: its Markdown is rendered, its HTML is shown as text.
 import MarkdownIt from 'markdown-it';
 import { FilterXSS } from 'xss';
+import { withinTime } from '../../time-limit.js';
 import { withHiddenShown } from './hidden-characters.js';
 
 const markdown = new MarkdownIt({ html: false, linkify: false, typographer: false }).disable('image');
@@ -27,8 +28,16 @@ const filter = new FilterXSS({
   onTagAttr: (_tag, name, value) => (name === 'href' && !/^(https?:|mailto:|#|\/)/i.test(value) ? '' : undefined),
 });
 
+/** Of a text that was made to take long, the source is shown. */
+const longestMs = 2000;
+
 /** Safe HTML of a Markdown text. Headings begin a level lower, under the page's own. */
 export function renderMarkdown(text: string): string {
+  const rendered = withinTime(() => render(text), longestMs);
+  return rendered?.value ?? `<pre>${markdown.utils.escapeHtml(withHiddenShown(text))}</pre>`;
+}
+
+function render(text: string): string {
   const tokens = markdown.parse(withHiddenShown(text), {});
   for (const token of tokens) {
     if (/^h[1-6]$/.test(token.tag)) token.tag = `h${Math.min(6, Number(token.tag[1]) + 2)}`;
