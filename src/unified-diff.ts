@@ -1,4 +1,5 @@
 // Two texts compared line by line, for people. However different they are, it takes no longer than a look at both.
+
 /** The work grows with the square of this: beyond it the texts are told one after the other. */
 export const mostEdits = 2000;
 

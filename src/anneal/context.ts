@@ -17,7 +17,6 @@ export async function failureContext(store: Store, task: Task, { failure }: Anne
   if (last === null) return { last_success: null, differs: null, occurrences };
   const { run } = last;
   const payload = visiblePayload({ payloadJson: JSON.stringify(last.payload), secretPaths: task.secretPaths });
-  const { createTwoFilesPatch } = await import('diff');
   const diff = async (name: string, before: string, after: string) => {
     if (before === after) return null;
     const [old, now] = await Promise.all([store.ledger.content(before), store.ledger.content(after)]);
