@@ -84,7 +84,8 @@ async function patch(
   if (before === after) return '';
   const old = await ledger.content(before);
   // A script's digest covers more than its text: what it loads may differ alone.
-  if (old === null || old === text) return `${name} or what it loads differs
+  if (old === null || old === text)
+    return `${name} or what it loads differs
 `;
   return unifiedDiff(name, { before: old, after: text });
 }
