@@ -256,3 +256,10 @@ test('python3 is asked once which program it is, however many scripts run', asyn
   expect(one.status).toBe('succeeded');
   expect(readFileSync(join(shims, 'count'), 'utf8')).toBe('asked\n');
 });
+
+test('a script asks the process that started it, whatever MCP_URL is set to', async () => {
+  const app = await createJobApp('echo "asks $MCP_URL"', { settings: { MCP_URL: 'http://127.0.0.1:9' } });
+  const task = await runJob(app);
+  const line = (await logOf(app, task.id)).find((text) => text.startsWith('stdout asks'));
+  expect(line).toMatch(/^stdout asks http:\/\/127\.0\.0\.1:\d{2,}$/);
+});
