@@ -3,10 +3,12 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
-    exclude: ['test/browser/**', 'test/chaos/**', 'test/external/**'],
+    exclude: ['test/browser/**', 'test/chaos/**', 'test/docs/commands.test.ts', 'test/external/**'],
     globalSetup: ['test/helpers/global-setup.ts'],
     pool: 'forks',
-    maxWorkers: 2,
+    // Files share a process's modules: each test makes its own home and its own app, and nothing else is global.
+    isolate: false,
+    maxWorkers: 4,
     testTimeout: 30_000,
     hookTimeout: 60_000,
   },

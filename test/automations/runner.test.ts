@@ -146,7 +146,7 @@ describe("a home's own automation", () => {
         for (;;) {}
       };`);
     const app = await trusted({ loop });
-    const runner = runnerOver(app, { limitMs: 8000 });
+    const runner = runnerOver(app, { limitMs: 2000 });
     await expect(runner.run('loop', {}, { dryRun: false, caller: callers.agent })).rejects.toMatchObject({
       code: 'automation_timeout',
     });
@@ -299,7 +299,7 @@ describe('the list of automations', () => {
   it('waits once for a module that never loads', async () => {
     const stuck = `import { appendFileSync } from 'node:fs'; appendFileSync('loads', 'x'); for (;;) {}`;
     const app = await trusted({ greet, stuck });
-    const runner = runnerOver(app, { limitMs: 8000 });
+    const runner = runnerOver(app, { limitMs: 2000 });
     const errors = async () => (await runner.list()).map(({ error }) => error).filter((error) => error !== null);
     expect(await errors()).toEqual([expect.stringContaining('took longer') as string]);
     expect(await errors()).toHaveLength(1);

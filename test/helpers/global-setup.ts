@@ -1,14 +1,34 @@
-// Builds the command once per test run, into a folder of its own, so that process tests never meet a stale or half-written build.
+// The command that process tests run: the built one where nothing was changed since, else built once for this run into a
+// folder of its own, so that no test meets a stale or half-written build.
 import { execFileSync } from 'node:child_process';
-import { rmSync } from 'node:fs';
+import { readdirSync, rmSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
+const built = join(root, 'dist', 'cli', 'index.js');
 
 export function setup(): () => void {
+  if (isFresh()) {
+    process.env.DOE_TEST_CLI = built;
+    return () => {};
+  }
   const out = join(root, '.build', String(process.pid));
   execFileSync(process.execPath, [join(root, 'scripts', 'build.mjs'), '--out', out], { stdio: 'inherit' });
   process.env.DOE_TEST_CLI = join(out, 'cli', 'index.js');
   return () => rmSync(out, { recursive: true, force: true });
+}
+
+/** Whether the build is newer than all that it is made of; folders count, since a removed file changes them alone. */
+function isFresh(): boolean {
+  const at = statSync(built, { throwIfNoEntry: false })?.mtimeMs ?? 0;
+  const below = (folder: string) =>
+    readdirSync(folder, { recursive: true, withFileTypes: true }).map((entry) => join(entry.parentPath, entry.name));
+  const sources = [
+    ...below(join(root, 'src')),
+    join(root, 'src'),
+    join(root, 'scripts', 'build.mjs'),
+    join(root, 'package.json'),
+  ];
+  return sources.every((path) => statSync(path).mtimeMs < at);
 }

@@ -1,3 +1,4 @@
+import { existsSync, readFileSync, watch } from 'node:fs';
 // The route that needs no key: its credential is the token, and what refuses it comes in a fixed order.
 import { describe, expect, test } from 'vitest';
 import type { Ack } from '../../src/tasks/task.js';
@@ -227,24 +228,26 @@ test('the token of a run holds for its task and run alone, while the run lasts',
     files: {
       'directives/hold.md': '---\nretry: { count: 0 }\n---\n# Hold\n',
       'execution/hold.mjs': `
-import { existsSync, writeFileSync, renameSync } from 'node:fs';
-import { watch } from 'node:fs/promises';
+import { existsSync, renameSync, watch, writeFileSync } from 'node:fs';
 writeFileSync('out.tmp', JSON.stringify([process.argv[3], process.env.DOE_RUN_ID]));
-const gate = watch('gate');
+const gate = watch('gate', () => existsSync('gate/go') && gate.close());
 renameSync('out.tmp', 'gate/out');
-for await (const _ of gate) if (existsSync('gate/go')) break;
 `,
       'gate/.keep': '',
     },
   });
   const { task_id, token } = await acknowledged(app, { task_type: 'hold' });
-  const { readFile, watch } = await import('node:fs/promises');
-  for (const news = watch(`${app.home}/gate`)[Symbol.asyncIterator](); ; ) {
-    const found = await readFile(`${app.home}/gate/out`).catch(() => null);
-    if (found !== null) break;
-    await news.next();
-  }
-  const [runToken, runId] = JSON.parse(await readFile(`${app.home}/gate/out`, 'utf8')) as [string, string];
+  const out = `${app.home}/gate/out`;
+  await new Promise<void>((resolve) => {
+    const look = () => {
+      if (!existsSync(out)) return;
+      gate.close();
+      resolve();
+    };
+    const gate = watch(`${app.home}/gate`, look);
+    look();
+  });
+  const [runToken, runId] = JSON.parse(readFileSync(out, 'utf8')) as [string, string];
   const good = await validate(app, runToken, `task_id=${task_id}&run_id=${runId}`);
   expect([good.status, good.json().run_id, good.json().task_status]).toEqual([200, runId, 'running']);
   expect(codeOf(await validate(app, runToken, 'run_id=run_other'))).toEqual([401, 'token_run_mismatch']);
