@@ -44,6 +44,11 @@ const own = [
   '/proc',
 ];
 
+/** What starts a script, shown again where it is installed below a folder that is emptied. */
+const programs = [entry, process.execPath]
+  .filter((path) => /^\/(tmp|run)\//.test(path))
+  .flatMap((path) => ['--ro-bind', path, path]);
+
 /** What no sandboxed script sees of the home. */
 const hidden = ['.env', 'db.sqlite', 'db.sqlite-wal', 'db.sqlite-shm'];
 
@@ -62,7 +67,7 @@ export async function intoSandbox(call: SandboxCall): Promise<Sandboxed> {
   const args = [
     ...own,
     ...(sandbox.network ? [] : ['--unshare-net', '--tmpfs', '/run']),
-    ...['--tmpfs', '/tmp', '--ro-bind', root, root],
+    ...['--tmpfs', '/tmp', ...programs, '--ro-bind', root, root],
     ...folders.flatMap((folder) => ['--bind', folder, folder]),
     ...masks.flatMap((file) => ['--ro-bind', '/dev/null', file]),
     ...['--bind', scratch.folder, scratch.folder, '--chdir', root, '--', inside.file, ...inside.args],
