@@ -55,6 +55,9 @@ const runsAudited = async (app: TestApp) =>
   );
 
 /** A runner of its own over the app's store, with a time limit or integrations of the test's choosing. */
+/** Holds a process up as an endless loop does, without the heat. */
+const held = 'Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);';
+
 function runnerOver(app: TestApp, options: { limitMs?: number; integrations?: Integrations }) {
   const { config, store, log, redact } = app.dispatcher;
   const runner = createAutomations({ config, store, log, redact, integrations: createIntegrations([]), ...options });
@@ -143,7 +146,7 @@ describe("a home's own automation", () => {
       export const run = () => {
         const helper = spawn('sleep', ['600'], { stdio: 'ignore' });
         writeFileSync('pids', process.pid + ' ' + helper.pid);
-        for (;;) {}
+        ${held}
       };`);
     const app = await trusted({ loop });
     const runner = runnerOver(app, { limitMs: 2000 });
@@ -297,7 +300,7 @@ describe('the list of automations', () => {
   });
 
   it('waits once for a module that never loads', async () => {
-    const stuck = `import { appendFileSync } from 'node:fs'; appendFileSync('loads', 'x'); for (;;) {}`;
+    const stuck = `import { appendFileSync } from 'node:fs'; appendFileSync('loads', 'x'); ${held}`;
     const app = await trusted({ greet, stuck });
     const runner = runnerOver(app, { limitMs: 2000 });
     const errors = async () => (await runner.list()).map(({ error }) => error).filter((error) => error !== null);

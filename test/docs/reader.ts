@@ -6,6 +6,7 @@ import { chmodSync, cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } fro
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { command, type Ended, ended, event, place } from '../helpers/doe.js';
+import { python } from '../helpers/python.js';
 import { wordsOf } from './doe-words.js';
 import type { Block } from './pages.js';
 
@@ -53,7 +54,7 @@ export async function openReader({ bare, served }: ReaderOptions): Promise<Reade
     const file = join(at.folder, 'block.sh');
     writeFileSync(file, `. '${state}'\nset -euo pipefail\n${script}\n{ export -p; echo "cd '$PWD'"; } > '${state}'\n`);
     const [program = '', ...args] =
-      steps.length === 0 ? ['bash', file] : ['python3', terminal, JSON.stringify(steps), 'bash', file];
+      steps.length === 0 ? ['bash', file] : [python(), terminal, JSON.stringify(steps), 'bash', file];
     const child = spawn(program, args, { env: environment, cwd: home, stdio: ['ignore', 'pipe', 'pipe'] });
     return ended(child);
   };

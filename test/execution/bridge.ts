@@ -7,13 +7,12 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, onTestFinished } from 'vitest';
+import { python } from '../helpers/python.js';
 import { temporaryFolder } from '../helpers/test-app.js';
 
 export const shipped = join(dirname(dirname(dirname(fileURLToPath(import.meta.url)))), 'execution');
 export const token = 'header.payload-of-a-run-token.signature';
 export const runKey = 'header.payload-of-a-run-key.signature';
-/** The program itself, not a version manager's shim. */
-const python = execFileSync('python3', ['-c', 'import sys; print(sys.executable)'], { encoding: 'utf8' }).trim();
 
 /** One for a whole test file: with an empty one, Python compiles even its own library anew. */
 const bytecode = mkdtempSync(join(tmpdir(), 'doe-bytecode-'));
@@ -124,7 +123,7 @@ export async function runScript(script: string, options: RunOptions): Promise<Ru
   const { home, mcpUrl, payload = {}, env = {}, under } = options;
   const scratch = temporaryFolder('doe-scratch-');
   const resultFile = join(scratch, 'result.json');
-  const program = script.endsWith('.py') ? python : process.execPath;
+  const program = script.endsWith('.py') ? python() : process.execPath;
   const args = options.args ?? ['T1', token, JSON.stringify(payload)];
   const child = spawn(program, under === undefined ? [script, ...args] : ['-c', under, ...args], {
     cwd: home,
@@ -160,7 +159,7 @@ export async function runScript(script: string, options: RunOptions): Promise<Ru
 
 /** Runs Python statements to make a fixture, with `args` as `sys.argv[1:]`. */
 export function makeWithPython(program: string, ...args: string[]): void {
-  execFileSync(python, ['-c', program, ...args], { stdio: ['ignore', 'inherit', 'inherit'] });
+  execFileSync(python(), ['-c', program, ...args], { stdio: ['ignore', 'inherit', 'inherit'] });
 }
 
 /** A home's folder for a test. */

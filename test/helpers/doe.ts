@@ -6,6 +6,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parse as parseDotenv } from 'dotenv';
 import { afterAll, onTestFinished, TestRunner } from 'vitest';
+import { python } from './python.js';
 
 const terminal = join(dirname(dirname(fileURLToPath(import.meta.url))), 'fixtures', 'terminal.py');
 
@@ -107,7 +108,7 @@ export function place(files: Record<string, string> = {}): Place {
     start: (args, options) => start(process.execPath, [command(), ...args], options),
     atTerminal: (args, steps, more = {}) =>
       ended(
-        start('python3', [terminal, JSON.stringify(steps), process.execPath, command(), ...args], {
+        start(python(), [terminal, JSON.stringify(steps), process.execPath, command(), ...args], {
           environment: more,
         }),
       ),
