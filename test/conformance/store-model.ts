@@ -135,8 +135,11 @@ class Model {
 
   next(): Modelled | undefined {
     if (this.paused) return undefined;
-    return [...this.tasks.values()]
-      .filter(({ status, holder, dueAt }) => status === 'queued' && holder === null && dueAt <= this.now())
+    const free = [...this.tasks.values()].filter(({ status, holder }) => status === 'queued' && holder === null);
+    // A time that a claim has seen come has come, also where the clock is set back afterwards.
+    for (const task of free) if (task.dueAt <= this.now()) task.dueAt = 0;
+    return free
+      .filter(({ dueAt }) => dueAt === 0)
       .sort((one, other) => other.priority - one.priority || one.born - other.born)[0];
   }
 
