@@ -3,7 +3,14 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
-    exclude: ['test/browser/**', 'test/chaos/**', 'test/docs/commands.test.ts', 'test/external/**'],
+    exclude: [
+      'test/browser/**',
+      'test/chaos/**',
+      'test/docs/commands.test.ts',
+      'test/external/**',
+      'test/http-bridge/bad-input.test.ts',
+      'test/model/**',
+    ],
     globalSetup: ['test/helpers/global-setup.ts'],
     pool: 'forks',
     // Files share a process's modules: each test makes its own home and its own app, and nothing else is global.

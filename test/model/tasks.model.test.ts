@@ -23,7 +23,7 @@ import { callers, createTestApp, createTestClock, type TestApp, type TestClock }
 import { trustAll } from '../helpers/worker-home.js';
 import { type Kind, TaskModel, type World } from './state-model.js';
 
-const runs = Number(process.env.DOE_MODEL_RUNS ?? 60);
+const runs = Number(process.env.DOE_MODEL_RUNS ?? 300);
 const leaseMs = 1000;
 
 /** Ends as the file `next` says, or once its gate is opened. */

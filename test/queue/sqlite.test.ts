@@ -7,7 +7,7 @@ import type { Clock } from '../../src/clock.js';
 import { openSqliteStore } from '../../src/queue/sqlite/index.js';
 import { storeConformance } from '../conformance/store.js';
 
-const sequences = Number(process.env.DOE_MODEL_RUNS ?? 60);
+const sequences = Number(process.env.DOE_MODEL_RUNS ?? 25);
 
 const fresh = async () => {
   const home = mkdtempSync(join(tmpdir(), 'doe-store-'));
