@@ -15,7 +15,7 @@ export default defineConfig({
     pool: 'forks',
     // Files share a process's modules: each test makes its own home and its own app, and nothing else is global.
     isolate: false,
-    maxWorkers: 4,
+    maxWorkers: 3,
     testTimeout: 30_000,
     hookTimeout: 60_000,
   },
