@@ -10,6 +10,7 @@ export default defineConfig({
       'test/external/**',
       'test/http-bridge/bad-input.test.ts',
       'test/model/**',
+      'test/worker/sandbox.test.ts',
     ],
     globalSetup: ['test/helpers/global-setup.ts'],
     pool: 'forks',
