@@ -6,7 +6,7 @@ export default defineConfig({
     exclude: [
       'test/browser/**',
       'test/chaos/**',
-      'test/docs/commands.test.ts',
+      'test/docs/**',
       'test/external/**',
       'test/http-bridge/bad-input.test.ts',
       'test/model/**',

@@ -1,9 +1,9 @@
 import { defineConfig } from 'vitest/config';
 
-/** `npm run test:docs`: every command that the documentation shows, as a reader would type it. */
+/** `npm run test:docs`: the documentation held against the program, and every command that it shows, as a reader would type it. */
 export default defineConfig({
   test: {
-    include: ['test/docs/commands.test.ts'],
+    include: ['test/docs/**/*.test.ts'],
     globalSetup: ['test/helpers/global-setup.ts'],
     pool: 'forks',
     testTimeout: 60_000,
