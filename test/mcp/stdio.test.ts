@@ -66,14 +66,20 @@ describe.each(sdks)('SDK %s over stdio', (sdk) => {
       status: 'awaiting_ack',
     });
     await call('acknowledge', { task_id: failing.task_id, actor_id: 'model' });
-    expect(await call('validate_ack', { task_id: failing.task_id }).catch(() => 'spent')).toBeDefined();
     await until(client, failing.task_id, 'succeeded');
 
     expect(
       await call('record_failure', { task_id, error_type: 'site_down', classification: 'infrastructure' }),
     ).toHaveProperty('aid');
     expect((await call('list_tasks')).tasks).toHaveLength(2);
-    const third = await call('create_task', { task_type: 'hello', project_id: 'p2', actor_id: 'model' });
+    const run_after = new Date(Date.now() + 3_600_000).toISOString();
+    const third = await call('create_task', { task_type: 'hello', project_id: 'p2', actor_id: 'model', run_after });
+    await call('acknowledge', { task_id: third.task_id, actor_id: 'model' });
+    expect(await call('validate_ack', { task_id: third.task_id })).toMatchObject({
+      task_id: third.task_id,
+      assurance: 'client',
+      task_status: 'queued',
+    });
     expect(await call('cancel_task', { task_id: third.task_id })).toMatchObject({ status: 'cancelled' });
     const { automations } = (await call('list_automations')) as { automations: { name: string }[] };
     expect(automations.map(({ name }) => name)).toContain('list-clients');

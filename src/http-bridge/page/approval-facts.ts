@@ -1,7 +1,9 @@
 // Everything a person needs for one decision, gathered from the disk and the store as they are now.
+
 import { extname } from 'node:path';
 import type { Pinned } from '../../directives/index.js';
 import type { EffectivePolicy } from '../../directives/policy.js';
+import { DispatcherError } from '../../errors.js';
 import type { Credential } from '../../queue/store.js';
 import type { Task } from '../../tasks/task.js';
 import { consentingNow } from '../../tools/acknowledge.js';
@@ -73,7 +75,10 @@ export async function approvalFacts(dispatcher: Dispatcher, task: Task, context:
 async function pinnedNow(dispatcher: Dispatcher, task: Task): Promise<ApprovalFacts['now']> {
   if ((await directiveNow(dispatcher.directives, task)) === null) return null;
   const { taskType, projectId, payloadJson } = task;
-  return pinTask(dispatcher, { taskType, projectId, payload: payloadJson }).catch(() => null);
+  return pinTask(dispatcher, { taskType, projectId, payload: payloadJson }).catch((error: unknown) => {
+    if (error instanceof DispatcherError) return null;
+    throw error;
+  });
 }
 
 const interpreters: Record<string, string> = { '.py': 'python3', '.mjs': 'node', '.js': 'node', '.sh': 'bash' };
