@@ -5,6 +5,7 @@ export default defineConfig({
   test: {
     include: ['test/chaos/**/*.test.ts'],
     globalSetup: ['test/helpers/global-setup.ts'],
+    setupFiles: ['test/helpers/same-inputs.ts'],
     pool: 'forks',
     maxWorkers: 1,
     testTimeout: 300_000,

@@ -2,8 +2,11 @@
 import type { Duplex } from 'node:stream';
 import { DispatcherError, publicError } from '../errors.js';
 
-/** Answers a server's `clientError`. */
-export function refuseUnreadable(error: NodeJS.ErrnoException, socket: Duplex): void {
+/** Of a parser's error, what it read last. */
+type ParserError = NodeJS.ErrnoException & { rawPacket?: Buffer };
+
+/** Answers a server's `clientError`. A HEAD gets the head alone (RFC 9110, section 9.3.2): a client takes more for a fault. */
+export function refuseUnreadable(error: ParserError, socket: Duplex): void {
   if (error.code === 'ECONNRESET' || !socket.writable) {
     socket.destroy();
     return;
@@ -11,7 +14,8 @@ export function refuseUnreadable(error: NodeJS.ErrnoException, socket: Duplex): 
   const [status, refusal] = unreadable(error.code);
   const body = JSON.stringify({ ok: false, ...publicError(refusal) });
   const head = [`HTTP/1.1 ${status}`, 'Content-Type: application/json', `Content-Length: ${Buffer.byteLength(body)}`];
-  socket.end([...head, 'Cache-Control: no-store', 'Connection: close', '', body].join('\r\n'));
+  const shown = error.rawPacket?.toString('latin1', 0, 5) === 'HEAD ' ? '' : body;
+  socket.end([...head, 'Cache-Control: no-store', 'Connection: close', '', shown].join('\r\n'));
 }
 
 function unreadable(code: string | undefined): [status: string, refusal: DispatcherError] {

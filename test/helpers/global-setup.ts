@@ -1,7 +1,9 @@
 // The command that process tests run: the built one where nothing was changed since, else built once for this run into a
-// folder of its own, so that no test meets a stale or half-written build.
+// folder of its own, so that no test meets a stale or half-written build. All that a run leaves in the temporary folder,
+// killed processes' too, goes with it.
 import { execFileSync } from 'node:child_process';
-import { readdirSync, rmSync, statSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -9,6 +11,16 @@ const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 const built = join(root, 'dist', 'cli', 'index.js');
 
 export function setup(): () => void {
+  const temporary = mkdtempSync(join(tmpdir(), 'doe-tests-'));
+  process.env.TMPDIR = temporary;
+  const removeBuild = provideCommand();
+  return () => {
+    removeBuild();
+    rmSync(temporary, { recursive: true, force: true });
+  };
+}
+
+function provideCommand(): () => void {
   if (isFresh()) {
     process.env.DOE_TEST_CLI = built;
     return () => {};

@@ -242,6 +242,13 @@ test('what is no HTTP, or too large to be a head, is refused in the same form', 
   }
 });
 
+test('a HEAD that is too large is refused by a head alone, as a client expects', async () => {
+  const app = await createTestApp({ noWorker: true });
+  const answer = await send(app, { method: 'HEAD', path: `/tasks?cursor=${'x'.repeat(20_000)}` });
+  expect([answer.status, answer.text]).toEqual([431, '']);
+  expect(Number(answer.headers['content-length'])).toBeGreaterThan(0);
+});
+
 test('no refusal carries a stack or a path of this machine', async () => {
   const app = await createTestApp({ noWorker: true });
   for (const answer of [
