@@ -1,8 +1,11 @@
 // Whatever a caller sends, the answer is an answer: never a 5xx, never a hang, and the bridge goes on.
-// DOE_FUZZ_RUNS sets how many requests are made up; a nightly run takes 20000.
+// DOE_FUZZ_RUNS sets how many requests are made up for HTTP, and as many for MCP over stdio; a nightly run takes 20000.
 import { spawn } from 'node:child_process';
+import { readFileSync, rmSync, watch } from 'node:fs';
 import { Agent, request } from 'node:http';
+import { basename, dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import fc from 'fast-check';
@@ -263,21 +266,39 @@ function sender(app: TestApp): (one: Made) => Promise<Answer> {
 setFlagsFromString('--expose-gc');
 const collect = runInNewContext('gc') as () => void;
 
+const heldHere = (): number => {
+  collect();
+  return process.memoryUsage().heapUsed;
+};
+
 /** How much more memory is held after all runs than after the first quarter of them. */
-function memoryWatch(total: number): { next(): void; growth(): number } {
-  const held = () => {
-    collect();
-    return process.memoryUsage().heapUsed;
-  };
+function memoryWatch(total: number, held: () => number | Promise<number>) {
   let count = 0;
   let early = Number.POSITIVE_INFINITY;
   return {
-    next() {
+    async next(): Promise<void> {
       count += 1;
-      if (count === Math.ceil(total / 4)) early = held();
+      if (count === Math.ceil(total / 4)) early = await held();
     },
-    growth: () => held() / early,
+    async growth(): Promise<number> {
+      const late = await held();
+      process.stdout.write(`held after ${total / 4} and ${total} inputs: ${early} and ${late} bytes\n`);
+      return late / early;
+    },
   };
+}
+
+/** What a process holds, that was started with the fixture held-memory.mjs and this file's name. */
+function heldBy(pid: number, file: string): Promise<number> {
+  rmSync(file, { force: true });
+  return new Promise((resolve) => {
+    const watcher = watch(dirname(file), (_, name) => {
+      if (name !== basename(file)) return;
+      watcher.close();
+      resolve(Number(readFileSync(file, 'utf8')));
+    });
+    process.kill(pid, 'SIGUSR2');
+  });
 }
 
 async function someTasks(app: TestApp): Promise<void> {
@@ -298,11 +319,11 @@ describe('over HTTP', () => {
     const app = await createTestApp({ noWorker: true, files: home, log });
     await someTasks(app);
     const send = sender(app);
-    const memory = memoryWatch(runs);
+    const memory = memoryWatch(runs, heldHere);
     await fc.assert(
       fc.asyncProperty(made, async (one) => {
         const answer = await send(one);
-        memory.next();
+        await memory.next();
         if (answer.status >= 500) throw new Error(`${answer.status}: ${answer.text}\n${faults.join('\n')}`);
         if (answer.status >= 400 && one.method !== 'HEAD' && ours(one.path)) {
           const refusal = JSON.parse(answer.text) as Record<string, unknown>;
@@ -318,7 +339,7 @@ describe('over HTTP', () => {
       }),
       { numRuns: runs },
     );
-    expect(memory.growth()).toBeLessThan(1.2);
+    expect(await memory.growth()).toBeLessThan(1.2);
     expect(faults).toEqual([]);
     expect((await sendJson(app, 'GET', '/health')).status).toBe(200);
     expect((await app.dispatcher.store.ledger.verify()).faults).toEqual([]);
@@ -395,9 +416,10 @@ const toolCall = fc
   );
 
 /** Every answer is a result, or an error with a code that is not `internal`; short, and without tokens. */
-const assertToolsAnswer = (client: TestClient, numRuns: number): Promise<void> =>
+const assertToolsAnswer = (client: TestClient, numRuns: number, afterEach = async () => {}): Promise<void> =>
   fc.assert(
     fc.asyncProperty(toolCall, async ([name, input]) => {
+      await afterEach();
       const answer = await client.call(name, JSON.parse(JSON.stringify(input)) as Record<string, unknown>);
       const [first] = answer.content;
       const said = JSON.parse(first?.text ?? '') as Record<string, unknown>;
@@ -427,13 +449,24 @@ describe('through MCP', () => {
   });
 
   const command = (folder: string): string[] => [process.env.DOE_TEST_CLI ?? '', 'mcp', '--home', folder];
+  const memoryFixture = join(dirname(dirname(fileURLToPath(import.meta.url))), 'fixtures', 'held-memory.mjs');
 
-  test('over stdio every tool of a real process answers every made-up input', { timeout: limitMs }, async () => {
+  test('over stdio every tool of a real process answers every made-up input, and holds no more memory for it', {
+    timeout: limitMs,
+  }, async () => {
     const folder = temporaryFolder();
     writeFiles(folder, home);
-    const client = await connect('2.x legacy', { kind: 'stdio', command: process.execPath, args: command(folder) });
-    await assertToolsAnswer(client, Math.ceil(runs / 4));
+    const file = join(temporaryFolder(), 'held');
+    const client = await connect('2.x legacy', {
+      kind: 'stdio',
+      command: process.execPath,
+      args: ['--expose-gc', '--import', pathToFileURL(memoryFixture).href, ...command(folder)],
+      env: { HELD_MEMORY_FILE: file },
+    });
+    const memory = memoryWatch(runs, () => heldBy(client.raw.transport.pid, file));
+    await assertToolsAnswer(client, runs, memory.next);
     expect((await client.call('list_directives')).structuredContent?.directives).toHaveLength(4);
+    expect(await memory.growth()).toBeLessThan(1.2);
   });
 
   test('lines on stdin that are no messages are passed over, and stdout stays MCP', { timeout: 60_000 }, async () => {
