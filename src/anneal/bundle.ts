@@ -109,6 +109,19 @@ export function createAnnealer({ home, store, redact, log }: AnnealerOptions): A
         cursor = page.nextCursor;
       }
     },
+    async removeForgotten(before) {
+      let removed = 0;
+      // Only what is a bundle of ours by name and content: people may keep other things there.
+      for (const aid of ((await readdir(root).catch(nullWhereMissing)) ?? []).filter((name) =>
+        name.startsWith('anneal_'),
+      )) {
+        if ((await store.ledger.anneal(aid)) !== null) continue;
+        if (!(await isWhole(folderOf(aid), aid)) || (await lastTouchedAt(folderOf(aid))) >= before) continue;
+        await rm(folderOf(aid), { recursive: true, force: true });
+        removed += 1;
+      }
+      return removed;
+    },
   };
 }
 
@@ -148,6 +161,12 @@ async function plainFiles(folder: string): Promise<string[]> {
   if (facts?.isDirectory() !== true) return [];
   const entries = await readdir(folder, { withFileTypes: true });
   return entries.filter((entry) => entry.isFile()).map(({ name }) => name);
+}
+
+async function lastTouchedAt(folder: string): Promise<number> {
+  const inside = (await readdir(folder)).map((name) => join(folder, name));
+  const facts = await Promise.all([folder, ...inside].map((path) => lstat(path)));
+  return Math.max(...facts.map(({ mtimeMs }) => mtimeMs));
 }
 
 function nullWhereMissing(error: NodeJS.ErrnoException): null {

@@ -3,6 +3,7 @@ import type { AnnealRow, Store } from '../queue/store.js';
 import type { JsonObject } from '../tasks/outcome.js';
 import { type Task, visiblePayload } from '../tasks/task.js';
 import { unifiedDiff } from '../unified-diff.js';
+import { scriptChanges } from './script-changes.js';
 
 /** The content of `context.json`. Texts that are no longer kept leave their diff null. */
 export async function failureContext(store: Store, task: Task, { failure }: AnnealRow): Promise<JsonObject> {
@@ -17,13 +18,18 @@ export async function failureContext(store: Store, task: Task, { failure }: Anne
   if (last === null) return { last_success: null, differs: null, occurrences };
   const { run } = last;
   const payload = visiblePayload({ payloadJson: JSON.stringify(last.payload), secretPaths: task.secretPaths });
+  const labels: [string, string] = ['last success', 'failed'];
   const diff = async (name: string, before: string, after: string) => {
     if (before === after) return null;
     const [old, now] = await Promise.all([store.ledger.content(before), store.ledger.content(after)]);
-    return old === null || now === null
-      ? null
-      : unifiedDiff(name, { before: old, after: now }, ['last success', 'failed']);
+    return old === null || now === null ? null : unifiedDiff(name, { before: old, after: now }, labels);
   };
+  const script = await scriptChanges(store.ledger, {
+    name: 'script',
+    before: run.scriptSha256,
+    after: failure.pins.scriptSha256,
+    labels,
+  });
   const asText = (value: JsonObject) => `${JSON.stringify(value, null, 2)}\n`;
   return {
     last_success: {
@@ -39,14 +45,12 @@ export async function failureContext(store: Store, task: Task, { failure }: Anne
       script: run.scriptSha256 !== failure.pins.scriptSha256,
       payload: run.payloadSha256 !== failure.pins.payloadSha256,
       directive_diff: await diff('directive.md', run.directiveSha256, failure.pins.directiveSha256),
-      script_diff: await diff('script', run.scriptSha256, failure.pins.scriptSha256),
+      script_diff: script.diff === '' ? null : script.diff,
+      script_files: script.files.map(({ name, change }) => ({ file: `execution/${name}`, change })),
       payload_diff:
         run.payloadSha256 === failure.pins.payloadSha256
           ? null
-          : await unifiedDiff('payload.json', { before: asText(payload), after: asText(visiblePayload(task)) }, [
-              'last success',
-              'failed',
-            ]),
+          : await unifiedDiff('payload.json', { before: asText(payload), after: asText(visiblePayload(task)) }, labels),
     },
     occurrences,
   };

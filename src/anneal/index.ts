@@ -15,4 +15,6 @@ export interface Annealer {
   read(aid: string, file: string): Promise<string>;
   /** Opens every bundle of an open row that is not on disk. */
   openMissing(): Promise<void>;
+  /** Removes bundles of tasks that are no longer kept, with what was noted in them, untouched since `before`. Answers how many. */
+  removeForgotten(before: number): Promise<number>;
 }

@@ -1,4 +1,5 @@
 // The port to directives: what the disk says at the moment of use, and what exactly an ack would cover.
+import { besideKey, fileList } from '../queue/contents.js';
 import type { ContentKind, PinnedWork } from '../queue/store.js';
 import type { JsonObject } from '../tasks/outcome.js';
 import type { Assurance } from '../tasks/task.js';
@@ -80,6 +81,8 @@ export interface Pinned extends Omit<PinnedWork, 'policy'> {
   payload: JsonObject;
   script: Script;
   fixScript: Script | null;
+  /** The digests of the files that the script can load, by their names in execution/. */
+  covered: Record<string, string>;
 }
 
 export interface Directives {
@@ -105,6 +108,8 @@ export interface Directives {
   scriptDigest(
     directive: TaskDirective,
   ): Promise<{ sha256: string; script: Script; fixScript: Script | null; covered: Record<string, string> }>;
+  /** The texts of those of these files of execution/ that still have their digests; without what is large or no text. */
+  texts(covered: Record<string, string>): { sha256: string; text: string }[];
   /** Calls back when a file in directives/ or execution/ changed; brings news sooner, decides nothing. */
   watch(listener: () => void): () => void;
   close(): Promise<void>;
@@ -112,8 +117,11 @@ export interface Directives {
 
 /** The texts behind a pin, for `ledger.keep`. */
 export function pinnedContents(pinned: Pinned): { sha256: string; kind: ContentKind; text: string }[] {
+  const script = pinned.pins.scriptSha256;
   return [
     { sha256: pinned.directive.sha256, kind: 'directive', text: pinned.directive.content },
-    { sha256: pinned.pins.scriptSha256, kind: 'script', text: pinned.script.text },
+    { sha256: script, kind: 'script', text: pinned.script.text },
+    { sha256: besideKey('fix script', script), kind: 'script', text: pinned.fixScript?.text ?? '' },
+    { sha256: besideKey('files that the script can load', script), kind: 'script', text: fileList(pinned.covered) },
   ];
 }

@@ -9,7 +9,7 @@ import { containedPath } from './contain.js';
 import type { Directive, Directives, TaskDirective } from './index.js';
 import { checkedPayload } from './payload.js';
 import { parseRevision } from './revision.js';
-import { digestScript } from './script.js';
+import { coveredTexts, digestScript } from './script.js';
 import { createDiskWatch } from './watch.js';
 
 export function createDirectives({ home, log }: { home: string; log: Log }): Directives {
@@ -45,7 +45,7 @@ export function createDirectives({ home, log }: { home: string; log: Log }): Dir
     },
     async pin(directive, given) {
       const checked = await checkedPayload(home, directive.frontMatter.payload, given);
-      const { sha256: scriptSha256, script, fixScript } = await digestScript(home, directive);
+      const { sha256: scriptSha256, script, fixScript, covered } = await digestScript(home, directive);
       const hashes = {
         directiveSha256: directive.sha256,
         payloadSha256: checked.payloadSha256,
@@ -66,9 +66,11 @@ export function createDirectives({ home, log }: { home: string; log: Log }): Dir
         pins,
         script,
         fixScript,
+        covered,
       };
     },
     scriptDigest: (directive) => digestScript(home, directive),
+    texts: (covered) => coveredTexts(home, covered),
     watch: disk.watch,
     close: disk.close,
   };

@@ -1,5 +1,5 @@
 // A directive's script, and the digest over all that it can load: what an ack covers besides directive and payload.
-import { readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { sha256Hex } from '../acks/binding.js';
 import { DispatcherError } from '../errors.js';
@@ -41,6 +41,28 @@ export async function digestScript(home: string, { id, frontMatter }: TaskDirect
     [`fix_script:${fixScript?.name ?? ''}`]: fixScript?.sha256 ?? null,
   });
   return { sha256, script, fixScript, covered };
+}
+
+const textLimits = { files: 200, bytes: 64 * 1024 };
+
+/** For later diffs alone: what cannot be read as it was covered is left out. */
+export function coveredTexts(home: string, covered: Record<string, string>): { sha256: string; text: string }[] {
+  const entries = Object.entries(covered).slice(0, textLimits.files);
+  return entries.flatMap(([name, sha256]) => {
+    const text = textOf(join(home, 'execution', name));
+    return text !== null && sha256Hex(text) === sha256 ? [{ sha256, text }] : [];
+  });
+}
+
+function textOf(path: string): string | null {
+  try {
+    if (statSync(path).size > textLimits.bytes) return null;
+    const text = readFileSync(path, 'utf8');
+    return text.includes('\0') ? null : text;
+  } catch {
+    // It is gone, or may not be read any more; its digest was taken before.
+    return null;
+  }
 }
 
 async function namedScript(execution: string, directive: string, name: string): Promise<Script> {

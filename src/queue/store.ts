@@ -21,10 +21,10 @@ export interface Store {
   /** The later of the wall clock and the newest event: what expiry is judged by, so that a clock set back revives nothing. */
   now(): Promise<number>;
   /**
-   * Removes log lines written before `before`, and tasks that settled before it with all that belongs to them, a few at a
-   * time. Open work, events, kept texts and each directive's last success stay.
+   * Removes log lines written before `before`, tasks that settled before it with all that belongs to them, and texts that
+   * nothing refers to since, a few at a time. Open work, events and each directive's last success stay.
    */
-  prune(before: number): Promise<{ tasks: number; logLines: number }>;
+  prune(before: number): Promise<{ tasks: number; logLines: number; texts: number }>;
   /**
    * Writes a whole copy as of one moment to `file`, while others go on writing; on disk when the promise resolves.
    * @throws DispatcherError `file_exists`, `home_not_writable`, `store_unavailable`
@@ -470,8 +470,11 @@ export interface LedgerStore {
   /** The failure that the task's newest run (or record_failure) left; null where it never failed. */
   lastFailure(taskId: string): Promise<FailureRow | null>;
 
-  /** Keeps a text by its sha256, so that diffs and bundles can show what ran. Keeping it twice is once. */
-  keep(contents: { sha256: string; kind: ContentKind; text: string }[]): Promise<void>;
+  /**
+   * Keeps a text by its sha256, so that diffs and bundles can show what ran. Keeping it twice is once, and says that it is
+   * still in use. Answers the hashes that were not there before.
+   */
+  keep(contents: { sha256: string; kind: ContentKind; text: string }[]): Promise<string[]>;
   content(sha256: string): Promise<string | null>;
   /** Notes that this revision of a directive was seen; the first time counts. */
   noteDirective(revision: {

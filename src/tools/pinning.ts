@@ -27,10 +27,21 @@ export async function pinTask(
   const directive = await directives.find(taskType, projectId);
   const pinned = await directives.pin(directive, payload);
   const policy = effectivePolicy(directive.frontMatter, await isTrusted(store, pinned), config.minAck);
-  await store.ledger.keep(pinnedContents(pinned));
+  await keepWithFiles({ store, directives }, pinnedContents(pinned), pinned.covered);
   const { id, version, title } = directive.frontMatter;
   await store.ledger.noteDirective({ sha256: directive.sha256, id, version, title, taskType });
   return { pinned, policy, work: toWork(pinned, policy) };
+}
+
+/** Keeps texts and, where one of them is new, those of the files that the script can load: a list that is known is kept with them. */
+export async function keepWithFiles(
+  { store, directives }: Pick<Dispatcher, 'store' | 'directives'>,
+  contents: ReturnType<typeof pinnedContents>,
+  covered: Record<string, string>,
+): Promise<void> {
+  const added = await store.ledger.keep(contents);
+  if (added.length === 0) return;
+  await store.ledger.keep(directives.texts(covered).map((file) => ({ ...file, kind: 'script' })));
 }
 
 const isTrusted = (store: Dispatcher['store'], { directive, pins }: Pinned): Promise<boolean> =>

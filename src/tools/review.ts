@@ -1,5 +1,6 @@
 // What an acknowledgement of a task would cover now, whole: for a person who decides at a terminal.
 import { z } from 'zod';
+import { scriptChanges } from '../anneal/script-changes.js';
 import type { Pinned } from '../directives/index.js';
 import { DispatcherError } from '../errors.js';
 import { type Task, taskIdSchema, taskView, taskViewSchema } from '../tasks/task.js';
@@ -31,7 +32,9 @@ export const reviewTask = defineOperation({
       .enum(['failed_run', 'last_success'])
       .nullable()
       .describe('What the diff is against, if anything ran'),
-    diff: z.string().describe('Unified diff of directive and script; empty where neither differs'),
+    diff: z
+      .string()
+      .describe('Unified diff of directive, script and what the script can load; empty where nothing differs'),
     approve_url: z.string(),
   }),
   annotations: { readOnlyHint: true, destructiveHint: false, idempotentHint: true, openWorldHint: false },
@@ -57,37 +60,27 @@ export const reviewTask = defineOperation({
 });
 
 /** What is new to whoever saw the last run: of this very task where it failed, else of the directive where it succeeded. */
-async function changesSince({ store }: Dispatcher, task: Task, { directive, script, pins }: Pinned) {
+export async function changesSince({ store }: Dispatcher, task: Task, { directive, script, pins }: Pinned) {
   const failure = await store.ledger.lastFailure(task.id);
   const before = failure?.pins ?? (await store.tasks.lastSuccess(pins.directiveId))?.run ?? null;
   if (before === null) return { compared_with: null, diff: '' };
-  const parts = await Promise.all([
-    patch(store, directive.file, {
-      before: before.directiveSha256,
-      after: pins.directiveSha256,
-      text: directive.content,
-    }),
-    patch(store, `execution/${script.name}`, {
-      before: before.scriptSha256,
-      after: pins.scriptSha256,
-      text: script.text,
-    }),
-  ]);
+  const name = `execution/${script.name}`;
+  const inScript = await scriptChanges(store.ledger, { name, before: before.scriptSha256, after: pins.scriptSha256 });
+  const parts = [
+    await directivePatch(store, directive, before.directiveSha256),
+    inScript.diff ?? `${name} or what it loads differs\n`,
+  ];
   return { compared_with: failure === null ? 'last_success' : 'failed_run', diff: parts.join('') } as const;
 }
 
-async function patch(
+async function directivePatch(
   { ledger }: Dispatcher['store'],
-  name: string,
-  { before, after, text }: { before: string; after: string; text: string },
+  { file, sha256, content }: Pinned['directive'],
+  before: string,
 ): Promise<string> {
-  if (before === after) return '';
+  if (before === sha256) return '';
   const old = await ledger.content(before);
-  // A script's digest covers more than its text: what it loads may differ alone.
-  if (old === null || old === text)
-    return `${name} or what it loads differs
-`;
-  return unifiedDiff(name, { before: old, after: text });
+  return old === null ? `${file} differs\n` : unifiedDiff(file, { before: old, after: content });
 }
 
 /** What is there now, although the task was pinned to something else. */

@@ -1,13 +1,14 @@
 // An operator's one-time yes to one exact content. What was shown, by its hashes, is what is trusted.
 import { z } from 'zod';
-import { sha256Hex } from '../acks/binding.js';
 import type { Script, TaskDirective } from '../directives/index.js';
 import { asksForTrust, effectivePolicy } from '../directives/policy.js';
 import { DispatcherError } from '../errors.js';
+import { type Beside, besideKey, fileList } from '../queue/contents.js';
 import type { TrustItem, TrustKind } from '../queue/store.js';
 import { unifiedDiff } from '../unified-diff.js';
 import type { Dispatcher } from './dispatcher.js';
 import { defineOperation } from './operation.js';
+import { keepWithFiles } from './pinning.js';
 import { byOf, requireOperator } from './views.js';
 
 const kind = z.enum(['directive', 'automation']);
@@ -147,24 +148,27 @@ interface Besides {
 }
 
 /** What the yes covers besides the script: its fix_script, and by name and hash every file that it can load. */
-async function besides({ store }: Dispatcher, { wanted, last, fixScript, covered }: Besides): Promise<string[]> {
+async function besides(
+  { store, directives }: Dispatcher,
+  { wanted, last, fixScript, covered }: Besides,
+): Promise<string[]> {
   if (wanted.scriptSha256 === null) return [];
-  const files = Object.entries(covered).map(([name, sha256]) => `${sha256.slice(0, 12)} ${name}\n`);
-  const texts = { 'fix script': fixScript?.text ?? '', 'files that the script can load': files.sort(byName).join('') };
-  const key = (what: string, scriptSha256: string) => sha256Hex(`${what} ${scriptSha256}`);
+  const texts = { 'fix script': fixScript?.text ?? '', 'files that the script can load': fileList(covered) };
   const now = wanted.scriptSha256;
-  await store.ledger.keep(
-    Object.entries(texts).map(([what, text]) => ({ sha256: key(what, now), kind: 'script' as const, text })),
-  );
+  const parts = Object.entries(texts) as [Beside, string][];
+  const kept = parts.map(([what, text]) => ({ sha256: besideKey(what, now), kind: 'script' as const, text }));
+  await keepWithFiles({ store, directives }, kept, covered);
   return Promise.all(
-    Object.entries(texts).map(async ([what, text]) => {
-      const before = last === null ? '' : ((await store.ledger.content(key(what, last))) ?? '');
-      return patch(`${wanted.id} (${what})`, before, text);
+    parts.map(async ([what, text]) => {
+      const before = last === null ? '' : ((await store.ledger.content(besideKey(what, last))) ?? '');
+      return patch(`${wanted.id} (${what})`, forPeople(before, what), forPeople(text, what));
     }),
   );
 }
 
-const byName = (one: string, other: string): number => (one.slice(13) < other.slice(13) ? -1 : 1);
+/** Nobody compares more than the beginning of a hash by eye. */
+const forPeople = (text: string, what: Beside): string =>
+  what === 'fix script' ? text : text.replace(/^([0-9a-f]{12})[0-9a-f]{52} /gm, '$1 ');
 
 const patch = async (name: string, before: string, after: string): Promise<string> =>
   before === after ? '' : unifiedDiff(name, { before, after }, [before === '' ? 'never trusted' : 'trusted', 'now']);

@@ -10,7 +10,7 @@ export interface Housekeeping {
   look(): Promise<void>;
 }
 
-export function createHousekeeping({ store, clock, config, log }: Dispatcher): Housekeeping {
+export function createHousekeeping({ store, clock, config, log, annealer }: Dispatcher): Housekeeping {
   const dueEvery = (ms: number) => {
     let last: number | null = null;
     return () => {
@@ -27,8 +27,11 @@ export function createHousekeeping({ store, clock, config, log }: Dispatcher): H
     async look() {
       if (sealDue()) while ((await store.ledger.seal()) !== null);
       if (!pruneDue()) return;
-      const { tasks, logLines } = await store.prune((await store.now()) - config.keepDays * dayMs);
-      if (tasks + logLines > 0) log.info('home.pruned', { tasks, log_lines: logLines, keep_days: config.keepDays });
+      const before = (await store.now()) - config.keepDays * dayMs;
+      const { tasks, logLines, texts } = await store.prune(before);
+      const bundles = await annealer.removeForgotten(before);
+      if (tasks + logLines + texts + bundles === 0) return;
+      log.info('home.pruned', { tasks, log_lines: logLines, texts, bundles, keep_days: config.keepDays });
     },
   };
 }

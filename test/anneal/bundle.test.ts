@@ -90,6 +90,33 @@ test('context.json tells the last success and what differs since', async () => {
   expect(differs.payload_diff).toMatch(/- {2}"n": 1\n\+ {2}"n": 2/);
 });
 
+test('context.json names and compares what else the script digest covers', async () => {
+  const app = await createJobApp('. execution/part.sh', { frontMatter: 'fix_script: mend.sh\nretry: { count: 0 }' });
+  app.write({ 'execution/part.sh': 'true\n', 'execution/mend.sh': 'exit 1\n', 'execution/old.bin': 'a\0b' });
+  const good = await runJob(app);
+  expect(good.status).toBe('succeeded');
+  rmSync(join(app.home, 'execution/old.bin'));
+  app.write({ 'execution/part.sh': 'false\n', 'execution/mend.sh': 'exit 2\n', 'execution/new.sh': 'true\n' });
+  const bad = await runJob(app);
+  await app.dispatcher.annealer.open(bad.aid ?? '');
+  const differs = json(app, bad, 'context.json').differs as Record<string, unknown>;
+  expect(differs).toMatchObject({
+    directive: false,
+    script: true,
+    script_files: [
+      { file: 'execution/mend.sh', change: 'changed' },
+      { file: 'execution/new.sh', change: 'added' },
+      { file: 'execution/old.bin', change: 'removed' },
+      { file: 'execution/part.sh', change: 'changed' },
+    ],
+  });
+  const diff = String(differs.script_diff);
+  expect(diff).toMatch(/fix_script[\s\S]*\n-exit 1\n\+exit 2\n/);
+  expect(diff).toMatch(/execution\/part\.sh[\s\S]*\n-true\n\+false\n/);
+  expect(diff).toContain('execution/old.bin was removed');
+  expect(diff.match(/exit 1/g)).toHaveLength(1);
+});
+
 test('the last success’s own secrets are not told, also where the failed payload marks none', async () => {
   const app = await createJobApp('exit 0', {
     frontMatter: 'payload: { type: object, properties: { pin: { x-doe-secret: true } } }',

@@ -1,5 +1,6 @@
 // The audit trail over a store's life, and what upkeep leaves of it.
 import { describe, expect, it } from 'vitest';
+import { besideKey, fileList } from '../../src/queue/contents.js';
 import {
   jo,
   model,
@@ -77,14 +78,14 @@ export function auditConformance(under: StoreUnderTest): void {
       const before = clock.now();
       const young = await taskIn(store, 'succeeded');
       await log(young.id, clock.now());
-      expect(await store.prune(before)).toEqual({ tasks: 3, logLines: 1 });
+      expect(await store.prune(before)).toEqual({ tasks: 3, logLines: 1, texts: 0 });
       for (const { id } of Object.values(old)) expect(await store.tasks.get(id)).toBeNull();
       for (const { id } of [...Object.values(open), young]) expect(await store.tasks.get(id)).not.toBeNull();
       expect(await store.people.acks(old.done.id)).toEqual([]);
       expect(await store.ledger.lastFailure(old.failed.id)).toBeNull();
       expect(await store.ledger.anneal(must(open.anneal.aid))).not.toBeNull();
       expect(await store.logs.tail(young.id, 5)).toHaveLength(1);
-      expect(await store.prune(before)).toEqual({ tasks: 0, logLines: 0 });
+      expect(await store.prune(before)).toEqual({ tasks: 0, logLines: 0, texts: 0 });
     });
 
     it('leaves the events, which still verify, also where an id is used again', async () => {
@@ -116,6 +117,29 @@ export function auditConformance(under: StoreUnderTest): void {
       expect(kept.flat()).toEqual([last.run]);
     });
 
+    it('removes texts that nothing refers to and that nobody pinned of late, with the revisions that they were', async () => {
+      const { store, clock } = under;
+      const text = (sha256: string) => ({ sha256, kind: 'script' as const, text: sha256 });
+      const open = await taskIn(store, 'needs_anneal');
+      const { directiveSha256, scriptSha256 } = open.pins;
+      const list = besideKey('files that the script can load', scriptSha256);
+      const fix = besideKey('fix script', scriptSha256);
+      const part = 'a'.repeat(64);
+      const needed = [directiveSha256, scriptSha256, fix, part, 'trusted', 'trusted-script'];
+      await store.ledger.keep([...needed, 'forgotten', 'pinned-again'].map(text));
+      await store.ledger.keep([{ ...text(list), text: fileList({ 'part.sh': part }) }]);
+      await store.people.trust([{ kind: 'directive', id: 'd', sha256: 'trusted', scriptSha256: 'trusted-script' }], jo);
+      for (const sha256 of ['forgotten', 'trusted'])
+        await store.ledger.noteDirective({ sha256, id: 'd', version: 1, title: 'D', taskType: 'd' });
+      clock.advance(24 * 60 * 60_000);
+      expect(await store.ledger.keep([text('pinned-again'), text('new')])).toEqual(['new']);
+      expect(await store.prune(clock.now() - 1000)).toEqual({ tasks: 0, logLines: 0, texts: 1 });
+      const kept = [...needed, list, 'pinned-again', 'new'];
+      expect(await Promise.all(kept.map((sha256) => store.ledger.content(sha256)))).not.toContain(null);
+      expect(await store.ledger.content('forgotten')).toBeNull();
+      expect((await store.ledger.revisions('d')).map(({ sha256 }) => sha256)).toEqual(['trusted']);
+    });
+
     it('goes through more than one page of each', async () => {
       const { store, clock } = under;
       await Promise.all(
@@ -132,7 +156,7 @@ export function auditConformance(under: StoreUnderTest): void {
         })),
       );
       clock.advance(1);
-      expect(await store.prune(clock.now())).toEqual({ tasks: 450, logLines: 450 });
+      expect(await store.prune(clock.now())).toEqual({ tasks: 450, logLines: 450, texts: 0 });
       expect(await store.ledger.verify()).toMatchObject({ events: 900, faults: [] });
     });
   });

@@ -1,6 +1,8 @@
 // What a home's worker does for it from time to time.
+import { readdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { cancelTask, createTask } from '../../src/tools/index.js';
+import { cancelTask, createTask, dismissAnneal, recordFailure } from '../../src/tools/index.js';
 import { createHousekeeping } from '../../src/worker/housekeeping.js';
 import { createTestApp, createTestClock } from '../helpers/test-app.js';
 
@@ -38,6 +40,38 @@ it('removes finished tasks and log lines after the days that they are kept, and 
     'cancelled',
   ]);
   expect((await store.ledger.verify()).faults).toEqual([]);
+});
+
+it('removes the bundle of a task with it, and nothing else that lies there', async () => {
+  const { app, clock, store, housekeeping } = await keptHome();
+  const failed = async (task_id: string, dismissed: boolean) => {
+    await app.call(createTask, { task_type: 'hello', project_id: 'p', actor_id: 'jo', task_id });
+    const { aid } = await app.call(recordFailure, { task_id, error_type: 'x', classification: 'unknown' });
+    if (dismissed) await app.call(dismissAnneal, { task_id });
+    return aid;
+  };
+  const [over, open] = [await failed('over', true), await failed('open', false)];
+  app.write({ 'anneal-tasks/anneal_of_mine/notes.md': 'kept', [`anneal-tasks/${over}/notes.md`]: 'what I tried' });
+  const left = () => readdirSync(join(app.home, 'anneal-tasks')).sort();
+  await housekeeping.look();
+  expect(left()).toEqual([open, over, 'anneal_of_mine'].sort());
+  clock.advance(31 * day);
+  await housekeeping.look();
+  expect(await store.tasks.get('over')).toBeNull();
+  expect(left()).toEqual([open, 'anneal_of_mine'].sort());
+});
+
+it('leaves the bundle that somebody touched within the days', async () => {
+  const { app, clock, housekeeping } = await keptHome();
+  await app.call(createTask, { task_type: 'hello', project_id: 'p', actor_id: 'jo', task_id: 'a' });
+  const { aid } = await app.call(recordFailure, { task_id: 'a', error_type: 'x', classification: 'unknown' });
+  await app.call(dismissAnneal, { task_id: 'a' });
+  clock.advance(31 * day);
+  const notes = join(app.home, 'anneal-tasks', aid, 'notes.md');
+  writeFileSync(notes, 'still at it');
+  utimesSync(notes, clock.now() / 1000, clock.now() / 1000);
+  await housekeeping.look();
+  expect(readFileSync(notes, 'utf8')).toBe('still at it');
 });
 
 it('prunes once an hour and seals once a minute, however often it is called', async () => {

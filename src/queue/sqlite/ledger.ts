@@ -24,6 +24,9 @@ import { verifyTrail } from './verify.js';
 const annealRows = `SELECT f.*, a.seq AS anneal_seq, a.aid AS anneal_aid, a.status AS anneal_status, a.opened_at, a.closed_at
   FROM anneal_tasks AS a JOIN failures AS f ON f.id = a.failure_id`;
 
+/** How old the last sign of a text's use may grow before the next one is written: half of the shortest time that anything is kept. */
+const keptAnewAfterMs = 12 * 60 * 60_000;
+
 export function createLedgerStore({ db, write, events }: Context): LedgerStore {
   const allEvents = db.prepare<[number, number], EventRow>('SELECT * FROM events WHERE seq > ? ORDER BY seq LIMIT ?');
   const eventsOf = db.prepare<[string | null, number, number], EventRow>(
@@ -51,9 +54,10 @@ export function createLedgerStore({ db, write, events }: Context): LedgerStore {
     'SELECT * FROM failures WHERE task_id = ? ORDER BY id DESC LIMIT 1',
   );
   const keep = db.prepare(
-    'INSERT OR IGNORE INTO contents (sha256, kind, text, kept_at) VALUES (@sha256, @kind, @text, @at)',
+    `INSERT INTO contents (sha256, kind, text, kept_at) VALUES (@sha256, @kind, @text, @at)
+     ON CONFLICT (sha256) DO UPDATE SET kept_at = excluded.kept_at`,
   );
-  const kept = db.prepare('SELECT 1 FROM contents WHERE sha256 = ?');
+  const keptAt = db.prepare<[string], number>('SELECT kept_at FROM contents WHERE sha256 = ?').pluck();
   const content = db.prepare<[string], { text: string }>('SELECT text FROM contents WHERE sha256 = ?');
   const seen = db.prepare('SELECT 1 FROM directives WHERE id = ? AND sha256 = ?');
   const note = db.prepare(
@@ -125,10 +129,13 @@ export function createLedgerStore({ db, write, events }: Context): LedgerStore {
     },
 
     async keep(contents) {
-      const missing = contents.filter(({ sha256 }) => kept.get(sha256) === undefined);
-      if (missing.length === 0) return;
-      await write(true, () => {
-        for (const item of missing) keep.run({ ...item, at: events.time() });
+      const now = events.time();
+      const due = contents.filter(({ sha256 }) => (keptAt.get(sha256) ?? 0) <= now - keptAnewAfterMs);
+      if (due.length === 0) return [];
+      return write(true, () => {
+        const missing = due.filter(({ sha256 }) => keptAt.get(sha256) === undefined);
+        for (const item of due) keep.run({ ...item, at: events.time() });
+        return missing.map(({ sha256 }) => sha256);
       });
     },
     content: async (sha256) => content.get(sha256)?.text ?? null,

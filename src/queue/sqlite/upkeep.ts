@@ -8,6 +8,7 @@ import type { Connection } from './connection.js';
 import { openFile, prepareOnce } from './driver.js';
 import { translate } from './faults.js';
 import type { TaskRow } from './rows.js';
+import { createTextPruning } from './texts.js';
 
 const batch = 200;
 
@@ -23,6 +24,7 @@ export function createPruning({ db, write }: Pick<Connection, 'db' | 'write'>): 
   );
   const oldNonces = db.prepare<[number]>('DELETE FROM nonces WHERE expires_at < ?');
   const remove = createRemoval(db);
+  const pruneTexts = createTextPruning({ db, write });
 
   const pruneTasks = async (before: number): Promise<number> => {
     let removed = 0;
@@ -53,7 +55,7 @@ export function createPruning({ db, write }: Pick<Connection, 'db' | 'write'>): 
     const logLines = await pruneLines(before);
     const tasks = await pruneTasks(before);
     await write(false, () => void oldNonces.run(before));
-    return { tasks, logLines };
+    return { tasks, logLines, texts: await pruneTexts(before) };
   };
 }
 
