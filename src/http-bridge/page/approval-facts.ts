@@ -1,6 +1,7 @@
 // Everything a person needs for one decision, gathered from the disk and the store as they are now.
 
 import { extname } from 'node:path';
+import { scriptChanges } from '../../anneal/script-changes.js';
 import type { Pinned } from '../../directives/index.js';
 import type { EffectivePolicy } from '../../directives/policy.js';
 import { DispatcherError } from '../../errors.js';
@@ -9,6 +10,7 @@ import type { Task } from '../../tasks/task.js';
 import { consentingNow } from '../../tools/acknowledge.js';
 import type { Dispatcher } from '../../tools/dispatcher.js';
 import { checkPins, directiveNow, pinTask } from '../../tools/pinning.js';
+import { changesSince } from '../../tools/review.js';
 import { type PageContext, viewerOf } from './env.js';
 import { partyOf } from './passkeys.js';
 
@@ -20,8 +22,10 @@ export interface ApprovalFacts {
   changed: string | null;
   /** The directive as this person last approved it; null where never. */
   lastApproved: { text: string | null; at: number; sameRevision: boolean } | null;
-  /** The script as it last succeeded; null where it never did. */
-  lastSuccess: { scriptText: string | null; at: number; sameScript: boolean } | null;
+  /** When it last succeeded, and what is different about the script since; null where it never did. */
+  lastSuccess: { at: number; sameScript: boolean; scriptDiff: string | null } | null;
+  /** For a task that failed: what is different in directive and script since; null for others. */
+  sinceFailure: string | null;
   command: string[] | null;
   /** Passkeys that this page can ask for. */
   passkeys: Credential[];
@@ -62,13 +66,22 @@ export async function approvalFacts(dispatcher: Dispatcher, task: Task, context:
         : {
             at: success.run.finishedAt ?? success.run.startedAt,
             sameScript: success.run.scriptSha256 === present.scriptSha256,
-            scriptText: await store.ledger.content(success.run.scriptSha256),
+            scriptDiff: await scriptDiff(dispatcher, success.run.scriptSha256, present.scriptSha256),
           },
+    sinceFailure: now === null ? null : await sinceFailure(dispatcher, task, now.pinned),
     command: now === null ? null : commandOf(now.pinned, task),
     passkeys: credentials.filter(({ rpId }) => rpId === partyOf(context).rpId),
     newPasskeys: credentials.filter(({ createdAt }) => createdAt > (ack?.issuedAt ?? 0)),
     agreed: [...agreed],
   };
+}
+
+const scriptDiff = async ({ store }: Dispatcher, before: string, after: string) =>
+  (await scriptChanges(store.ledger, { name: 'script', before, after })).diff;
+
+async function sinceFailure(dispatcher: Dispatcher, task: Task, pinned: Pinned): Promise<string | null> {
+  const { compared_with, diff } = await changesSince(dispatcher, task, pinned);
+  return compared_with === 'failed_run' ? diff : null;
 }
 
 /** What is there now although the task was pinned to something else; null where it cannot be pinned. */

@@ -5,7 +5,7 @@ import type { PublicError } from '../../errors.js';
 import { visiblePayload } from '../../tasks/task.js';
 import { type ApprovalFacts, wantedAssurance } from './approval-facts.js';
 import { Decision } from './decision.js';
-import { LineDiff, WordDiff } from './diff.js';
+import { PatchText, WordDiff } from './diff.js';
 import type { PageContext } from './env.js';
 import type { Form } from './form.js';
 import { withHiddenShown } from './hidden-characters.js';
@@ -139,9 +139,23 @@ function notesOf(facts: ApprovalFacts): Note[] {
 
 const Work = ({ facts, now }: { facts: ApprovalFacts; now: NonNullable<ApprovalFacts['now']> }) => {
   const { directive, script, fixScript } = now.pinned;
-  const { lastApproved, lastSuccess, command } = facts;
+  const { lastApproved, lastSuccess, sinceFailure, command } = facts;
   return (
     <>
+      {sinceFailure === null ? null : (
+        <>
+          <h2>The repair</h2>
+          {sinceFailure === '' ? (
+            <Empty>Directive and script are as they were when this task failed.</Empty>
+          ) : (
+            <details open>
+              <summary>Changed since this task failed</summary>
+              <PatchText patch={sinceFailure} />
+            </details>
+          )}
+        </>
+      )}
+
       <h2>What will run</h2>
       <pre class="command" tabindex={0}>
         {(command ?? []).map((argument, index) => (
@@ -178,16 +192,12 @@ const Work = ({ facts, now }: { facts: ApprovalFacts; now: NonNullable<ApprovalF
         execution/{script.name}, digest <Hash sha256={now.pinned.pins.scriptSha256} /> over it and the files that it can
         load
       </p>
-      {lastSuccess === null || lastSuccess.sameScript || lastSuccess.scriptText === null ? null : (
+      {lastSuccess === null || lastSuccess.sameScript || lastSuccess.scriptDiff === null ? null : (
         <details open>
           <summary>
             Changed since its success <Ago at={lastSuccess.at} />
           </summary>
-          {lastSuccess.scriptText === script.text ? (
-            <Empty>The script itself is the same; another file that it can load has changed.</Empty>
-          ) : (
-            <LineDiff before={lastSuccess.scriptText} after={script.text} />
-          )}
+          <PatchText patch={lastSuccess.scriptDiff} />
         </details>
       )}
       <Source text={script.text} name={script.name} />

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { acknowledge, createTask } from '../../../src/tools/index.js';
+import { acknowledge, annealComplete, createTask } from '../../../src/tools/index.js';
 import { callers, createTestApp, helloHome, type TestApp } from '../../helpers/test-app.js';
 import { createVisitor, type Visitor } from '../../helpers/visitor.js';
 
@@ -206,4 +206,19 @@ test('a decision elsewhere is noticed', async () => {
   expect(answer.status).toBe(409);
   expect(answer.body).toContain('wrong_state');
   expect((await visitor.get('/ui/approvals/hello-1')).headers.location).toBe('/ui/tasks/hello-1');
+});
+
+test('of a task that failed, the page shows what its repair changed, also in a file that the script loads', async () => {
+  const app = await createTestApp({
+    files: { ...helloHome, 'execution/hello.sh': '. execution/part.sh\n', 'execution/part.sh': 'exit 3\n' },
+  });
+  const { binding } = await waiting(app);
+  const visitor = await signedIn(app);
+  await visitor.post('/ui/approvals/hello-1/approve', { binding, typed: 'hello-1' });
+  await app.until('hello-1', 'needs_anneal');
+  app.write({ 'execution/part.sh': 'exit 0\n' });
+  await app.call(annealComplete, { task_id: 'hello-1' });
+  const shown = (await visitor.get('/ui/approvals/hello-1')).body;
+  expect(shown).toContain('Changed since this task failed');
+  expect(shown).toMatch(/execution\/part\.sh[\s\S]*-exit 3[\s\S]*\+exit 0/);
 });
