@@ -1,5 +1,5 @@
 // `npm run bench:mcp`: `doe mcp` against the least server on the same SDK, in one run and in turns: rate of a trivial call,
-// start to the first tools/list, memory at rest. Neither is bundled. `--short` is the size for everyday use. Exits with 1 when
+// start to the first tools/list, memory at rest. Both are bundled. `--short` is the size for everyday use. Exits with 1 when
 // a wanted ratio is missed; only a machine that does nothing else gives a fair one.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -9,6 +9,7 @@ import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { bundleProgram } from '../scripts/bundle.mjs';
 import { median } from './home.mjs';
 
 const here = dirname(fileURLToPath(import.meta.url));
@@ -59,10 +60,11 @@ async function start(args) {
 async function mcp({ dist, rounds, calls }) {
   const home = mkdtempSync(join(tmpdir(), 'doe-bench-'));
   for (const folder of ['directives', 'execution']) mkdirSync(join(home, folder));
+  await bundleProgram(join(here, 'echo-server.mjs'), join(home, 'echo'));
   const servers = {
-    echo: { args: [join(here, 'echo-server.mjs')], call: ['echo', { text: 'hello' }] },
+    echo: { args: [join(home, 'echo', 'echo-server.js')], call: ['echo', { text: 'hello' }] },
     // Answered from the input alone, like the echo.
-    doe: { args: [join(dist, 'cli', 'index.js'), 'mcp', '--home', home], call: ['validate_ack', {}] },
+    doe: { args: [join(dist, 'command', 'index.js'), 'mcp', '--home', home], call: ['validate_ack', {}] },
   };
   const seen = Object.fromEntries(Object.keys(servers).map((name) => [name, { rate: [], startMs: [], memory: 0 }]));
   try {

@@ -1,4 +1,4 @@
-// Compiles src with tsc and copies assets beside the code. `--out DIR` builds elsewhere, for tests.
+// Compiles src with tsc, copies assets beside the code, and makes the command of it. `--out DIR` builds elsewhere, for tests.
 import { spawnSync } from 'node:child_process';
 import { chmodSync, cpSync, existsSync, readdirSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -26,5 +26,8 @@ for (const entry of readdirSync(source, { recursive: true, withFileTypes: true }
   cpSync(folder, join(out, relative(source, folder)), { recursive: true });
 }
 
-const command = join(out, 'cli', 'index.js');
-if (existsSync(command)) chmodSync(command, 0o755);
+// Loaded late: an installed package has no bundler.
+const { bundleCommand } = await import('./bundle.mjs');
+const command = join(out, 'command');
+await bundleCommand({ modules: out, entry: 'cli/index.js', constants: ['mcp/definitions.js'], out: command });
+chmodSync(join(command, 'index.js'), 0o755);

@@ -10,7 +10,7 @@ import { Client } from '@modelcontextprotocol/client';
 import { StdioClientTransport } from '@modelcontextprotocol/client/stdio';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
-const doe = join(root, 'dist', 'cli', 'index.js');
+const doe = join(root, 'dist', 'command', 'index.js');
 const folder = mkdtempSync(join(tmpdir(), 'doe-demo-'));
 const home = join(folder, 'home');
 // Nothing of the demo stays: the list of known homes lives in its folder too.

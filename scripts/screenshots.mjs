@@ -12,7 +12,7 @@ const option = (name, otherwise) => {
   const at = process.argv.indexOf(name);
   return at === -1 ? otherwise : process.argv[at + 1];
 };
-const doe = option('--doe', join(root, 'dist', 'cli', 'index.js'));
+const doe = option('--doe', join(root, 'dist', 'command', 'index.js'));
 const images = option('--out', join(root, 'docs', 'images'));
 const colorScheme = option('--scheme', 'light');
 const width = Number(option('--width', '1200'));

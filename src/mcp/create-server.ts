@@ -3,7 +3,6 @@ import { McpServer } from '@modelcontextprotocol/server';
 import { addResources } from '../resources/index.js';
 import { version } from '../version.js';
 import type { Backend, Connection } from './connection.js';
-import { createAskPerson } from './elicit-ack.js';
 import { serverIcon } from './icons.js';
 import { instructions } from './instructions.js';
 import { addPrompts } from './prompts.js';
@@ -29,7 +28,7 @@ export function createMcpServer(backend: Backend, connection: Connection, waitMs
       inputRequired: { legacyShim: false },
     },
   );
-  addTools(server, { backend, connection, askPerson: createAskPerson(() => server.server, waitMs) });
+  addTools(server, { backend, connection, waitMs });
   addResources(server, {
     backend,
     clean({ redact }, text, mimeType) {

@@ -2,12 +2,9 @@
 import { completable, type McpServer } from '@modelcontextprotocol/server';
 import { z } from 'zod';
 import { howToRun } from '../resources/how-to-run.js';
-import { readAnneal, readDirective } from '../tools/index.js';
-import { invoke } from '../tools/operation.js';
+import { annealOf, directiveOf } from '../resources/reader.js';
 import type { Backend } from './connection.js';
 import { plainText } from './untrusted.js';
-
-const caller = { principal: 'agent', channel: 'mcp', keyId: null, person: null } as const;
 
 const text = (words: string) => ({ role: 'user' as const, content: { type: 'text' as const, text: words } });
 const embed = (uri: string, mimeType: string, words: string) => ({
@@ -30,7 +27,7 @@ export function addPrompts(server: McpServer, backend: Backend): void {
     },
     async ({ directive, project_id }) => {
       const dispatcher = await backend();
-      const found = await invoke(dispatcher, readDirective, { id: directive }, { caller });
+      const found = await directiveOf(dispatcher, { id: directive });
       return {
         messages: [
           embed(`directive://${found.id}`, 'text/markdown', plainText(found.content)),
@@ -60,7 +57,7 @@ export function addPrompts(server: McpServer, backend: Backend): void {
     },
     async ({ aid }) => {
       const dispatcher = await backend();
-      const bundle = await invoke(dispatcher, readAnneal, { aid }, { caller });
+      const bundle = await annealOf(dispatcher, aid);
       return {
         messages: [
           ...bundle.files.map((file) =>

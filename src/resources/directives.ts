@@ -1,14 +1,11 @@
 // directive://{id}: a directive's whole text as the disk has it, or one kept revision of it.
 import { isoTime } from '../clock.js';
 import type { Dispatcher } from '../tools/dispatcher.js';
-import { readDirective } from '../tools/index.js';
-import { invoke } from '../tools/operation.js';
 import { type ResourceKind, startingWith } from './kind.js';
-import { reader } from './reader.js';
+import { directiveOf } from './reader.js';
 
-const read: ResourceKind['read'] = async (dispatcher, { id, sha256 }) => {
-  const wanted = { id, ...(sha256 === undefined ? {} : { sha256 }) };
-  const { content } = await invoke(dispatcher, readDirective, wanted, { caller: reader });
+const read: ResourceKind['read'] = async (dispatcher, { id = '', sha256 }) => {
+  const { content } = await directiveOf(dispatcher, { id, ...(sha256 === undefined ? {} : { sha256 }) });
   return { mimeType: 'text/markdown', text: content };
 };
 

@@ -8,7 +8,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
-const built = join(root, 'dist', 'cli', 'index.js');
+const built = join(root, 'dist', 'command', 'index.js');
 
 export function setup(): () => void {
   const temporary = mkdtempSync(join(tmpdir(), 'doe-tests-'));
@@ -27,7 +27,7 @@ function provideCommand(): () => void {
   }
   const out = join(root, '.build', String(process.pid));
   execFileSync(process.execPath, [join(root, 'scripts', 'build.mjs'), '--out', out], { stdio: 'inherit' });
-  process.env.DOE_TEST_CLI = join(out, 'cli', 'index.js');
+  process.env.DOE_TEST_CLI = join(out, 'command', 'index.js');
   return () => rmSync(out, { recursive: true, force: true });
 }
 
@@ -39,8 +39,9 @@ function isFresh(): boolean {
   const sources = [
     ...below(join(root, 'src')),
     join(root, 'src'),
-    join(root, 'scripts', 'build.mjs'),
+    ...below(join(root, 'scripts')),
     join(root, 'package.json'),
+    join(root, 'package-lock.json'),
   ];
   return sources.every((path) => statSync(path).mtimeMs < at);
 }

@@ -1,31 +1,31 @@
-// Tool schemas as models see them: from the operations' own zod schemas, flat, without what costs words and says nothing.
-import type { StandardSchemaWithJSON } from '@modelcontextprotocol/server';
+// The tools as models see them: from the operations' own zod schemas, flat, without what costs words and says nothing.
+// Plain JSON, which nothing at run time changes: the build puts the value in this module's place (scripts/build.mjs).
+import type { Icon, ToolAnnotations } from '@modelcontextprotocol/server';
 import { z } from 'zod';
+import { operations } from '../tools/index.js';
+import { iconOf } from './icons.js';
 
-type JsonSchema = Record<string, unknown>;
+export type JsonSchema = Record<string, unknown>;
 
-/**
- * A schema that advertises `json` and lets every value through: the operation itself parses its input,
- * so that wrong fields get the same coded errors through every door.
- */
-const advertise = (json: JsonSchema): StandardSchemaWithJSON<unknown, unknown> => ({
-  '~standard': {
-    version: 1,
-    vendor: 'doe-dispatcher',
-    validate: (value: unknown) => ({ value }),
-    jsonSchema: { input: () => json, output: () => json },
-  },
-});
+export interface ToolDefinition {
+  name: string;
+  title: string;
+  description: string;
+  annotations: ToolAnnotations;
+  icons: Icon[];
+  inputSchema: JsonSchema;
+  outputSchema: JsonSchema;
+}
 
-export const inputSchema = (schema: z.ZodObject) =>
-  advertise(brief(z.toJSONSchema(schema.strict(), { io: 'input', unrepresentable: 'any' })));
+const inputSchema = (schema: z.ZodObject): JsonSchema =>
+  brief(z.toJSONSchema(schema.strict(), { io: 'input', unrepresentable: 'any' }));
 
 /** One level deep: models read results, not their schemas. */
-export const outputSchema = (schema: z.ZodObject) => {
+function outputSchema(schema: z.ZodObject): JsonSchema {
   const { properties, required, type } = z.toJSONSchema(schema, { io: 'output', unrepresentable: 'any' });
   const shallow = Object.entries(properties ?? {}).map(([name, property]) => [name, outline(property as JsonSchema)]);
-  return advertise({ type, properties: Object.fromEntries(shallow), required });
-};
+  return { type, properties: Object.fromEntries(shallow), required };
+}
 
 /** What a reader needs of a nested schema. */
 function outline(schema: JsonSchema): JsonSchema {
@@ -51,3 +51,15 @@ function brief(schema: unknown): JsonSchema {
   };
   return trim(schema, false) as JsonSchema;
 }
+
+export const toolDefinitions: ToolDefinition[] = operations
+  .filter(({ tool }) => tool)
+  .map(({ name, title, description, annotations, input, output }) => ({
+    name,
+    title,
+    description,
+    annotations: { title, ...annotations },
+    icons: [iconOf(name)],
+    inputSchema: inputSchema(input),
+    outputSchema: outputSchema(output),
+  }));
