@@ -72,22 +72,22 @@ test('a log comes live with its colours, is searched, held and let go', async ()
   await page.getByRole('button', { name: 'Pause' }).click();
   app.write({ go: '' });
   await app.until('long', 'succeeded');
-  await page.getByText(/new lines wait/).waitFor();
+  await page.getByText(/^\d+ lines? new$/).waitFor();
   expect(await page.getByText('later <b>line</b>').count()).toBe(0);
   await page.getByRole('button', { name: 'Pause' }).click();
   await page.getByText('later <b>line</b>').waitFor();
   await page.getByRole('searchbox').fill('LATER');
-  await page.getByText('1 lines').waitFor();
+  await page.getByText('1 line found').waitFor();
   expect(await page.locator('.log .line:visible').count()).toBe(1);
   await page.locator('#state .status-succeeded').waitFor();
 });
 
-test('a log of 1 MiB is shown whole and can be scrolled', async () => {
+test('a log of 1 MiB is there whole, and costs the browser only the part in sight', async () => {
+  const lines = 9000;
   const { app, page, origin } = await visit({
     files: {
       ...helloHome,
-      'execution/hello.sh':
-        "seq -f 'line %05g of a log that is as long as a megabyte, more or less, or so it seems' 12000\n",
+      'execution/hello.sh': `seq -f $'\\e[32mok\\e[0m \\e[1mstep %05g\\e[0m of a \\e[33mlog\\e[0m that is as long as a megabyte, more or less, or so it seems to be' ${lines}\n`,
     },
   });
   const { binding } = await app.call(createTask, {
@@ -99,7 +99,54 @@ test('a log of 1 MiB is shown whole and can be scrolled', async () => {
   await app.call(acknowledge, { task_id: 'big', actor_id: 'me', binding });
   await app.until('big', 'succeeded');
   await page.goto(`${origin}/ui/tasks/big`);
-  await page.waitForFunction(() => document.querySelectorAll('.log .line').length > 12_000);
-  await page.locator('.log .line', { hasText: 'line 00001 ' }).scrollIntoViewIfNeeded();
-  expect(await page.locator('.log .line', { hasText: 'line 00001 ' }).isVisible()).toBe(true);
+  const line = (text: string) => page.locator('.log .line', { hasText: text });
+  const [follow, search] = [page.getByRole('button', { name: 'Follow' }), page.getByRole('searchbox')];
+  await page.waitForFunction((count) => document.querySelectorAll('.log .line').length >= count, lines);
+  await page.waitForFunction(() => {
+    const log = document.querySelector('.log');
+    return log !== null && log.scrollTop > 0 && log.scrollHeight - log.clientHeight - log.scrollTop < 4;
+  });
+
+  const chunks = await page.evaluate(() =>
+    [...document.querySelectorAll('.log .chunk')].map((chunk) => ({
+      lines: chunk.childElementCount,
+      drawn: chunk.firstElementChild?.checkVisibility({ contentVisibilityAuto: true }) === true,
+    })),
+  );
+  expect(Math.max(...chunks.map((chunk) => chunk.lines))).toBeLessThanOrEqual(50);
+  expect(chunks.filter(({ drawn }) => drawn).length).toBeLessThan(12);
+
+  await page.locator('.log').press('PageUp');
+  expect(await follow.getAttribute('aria-pressed')).toBe('false');
+  await line('step 00001 ').scrollIntoViewIfNeeded();
+  expect(await line('step 00001 ').isVisible()).toBe(true);
+  await page.locator('.log').press('End');
+  await page.waitForFunction(() => document.querySelector('[data-log-follow][aria-pressed=true]') !== null);
+
+  await search.fill('STEP 0450');
+  await page.getByText('10 lines found').waitFor();
+  expect(await page.locator('.log .line:visible').count()).toBe(10);
+  await search.fill('');
+  await line('step 09000').scrollIntoViewIfNeeded();
+  const [download] = await Promise.all([
+    page.waitForEvent('download'),
+    page.getByRole('link', { name: 'Download the whole log' }).click(),
+  ]);
+  expect(download.suggestedFilename()).toBe('big.log');
+});
+
+test('a log of more lines than a page can hold says what it left out', async () => {
+  const { app, page, origin } = await visit({ files: { ...helloHome, 'execution/hello.sh': 'seq 60000\n' } });
+  const { binding } = await app.call(createTask, {
+    task_type: 'hello',
+    project_id: 'p1',
+    actor_id: 'me',
+    task_id: 'many',
+  });
+  await app.call(acknowledge, { task_id: 'many', actor_id: 'me', binding });
+  await app.until('many', 'succeeded');
+  await page.goto(`${origin}/ui/tasks/many`);
+  await page.getByText(/^the first \d+ lines only in the download$/).waitFor();
+  await page.locator('.log .line', { hasText: '60000' }).waitFor();
+  expect(await page.locator('.log .chunk').count()).toBe(1000);
 });

@@ -163,18 +163,34 @@ if (notify !== null && globalThis.Notification?.permission === 'default') {
 const log = document.querySelector('[data-log]');
 if (log !== null) showLog(log);
 
+/** Runs `step` until it answers false, in short turns: between them the browser draws and hears the person. */
+function inTurns(step) {
+  const end = performance.now() + 8;
+  while (performance.now() < end) if (!step()) return;
+  setTimeout(inTurns, 0, step);
+}
+
 function showLog(box) {
   const bar = document.querySelector('[data-log-bar]');
   const [search, follow, pause, count] = ['search', 'follow', 'pause', 'count'].map((name) =>
     bar.querySelector(`[data-log-${name}]`),
   );
-  const linesInChunk = 200;
-  const mostChunks = 250;
-  let chunk = null;
+  // The browser lays out and paints only the chunks in sight, so a chunk is what one look may cost.
+  const linesInChunk = 50;
+  const mostChunks = 1000;
+  /** Shown, oldest first: each chunk's element, its lines' texts in lower case, and how many of them the search finds. */
+  const chunks = [];
+  /** Arrived, not shown yet: in the batches in which they came. */
+  const arrived = [];
+  const held = [];
   let last = '';
   let source = null;
-  const held = [];
+  let found = 0;
+  let leftOut = 0;
+  let searches = 0;
   const on = (button) => button.getAttribute('aria-pressed') === 'true';
+  const press = (button, pressed) => button.setAttribute('aria-pressed', String(pressed));
+  const wanted = () => search.value.toLowerCase();
 
   const lineElement = ([stream, at, parts]) => {
     const line = document.createElement('div');
@@ -186,39 +202,87 @@ function showLog(box) {
       part.textContent = text;
       line.append(part);
     }
-    mark(line);
     return line;
   };
 
-  const mark = (line) => {
-    const text = search.value.toLowerCase();
-    const hit = text !== '' && line.textContent.toLowerCase().includes(text);
-    line.classList.toggle('hit', hit);
-    line.classList.toggle('miss', text !== '' && !hit);
+  const mark = (chunk, text) => {
+    found -= chunk.hits;
+    chunk.hits = 0;
+    chunk.texts.forEach((line, index) => {
+      const hit = text !== '' && line.includes(text);
+      chunk.node.children[index].classList.toggle('hit', hit);
+      if (hit) chunk.hits += 1;
+    });
+    found += chunk.hits;
+    // Its height before it is in sight, and whether it is there at all.
+    chunk.node.style.setProperty('--hits', chunk.hits);
+    chunk.node.classList.toggle('found', chunk.hits > 0);
+  };
+
+  const newChunk = () => {
+    const chunk = { node: document.createElement('div'), texts: [], hits: 0 };
+    chunk.node.className = 'chunk';
+    box.append(chunk.node);
+    chunks.push(chunk);
+    // Beyond this the browser suffers; the download has the whole.
+    if (chunks.length > mostChunks) {
+      const { node, texts, hits } = chunks.shift();
+      node.remove();
+      leftOut += texts.length;
+      found -= hits;
+    }
+    return chunk;
   };
 
   const say = () => {
-    if (search.value !== '') count.textContent = `${box.querySelectorAll('.hit').length} lines`;
-    else count.textContent = held.length > 0 ? `${held.length} new lines wait` : '';
+    const lines = (number) => (number === 1 ? '1 line' : `${number} lines`);
+    const parts = [
+      search.value === '' ? '' : `${lines(found)} found`,
+      held.length === 0 ? '' : `${lines(held.reduce((sum, batch) => sum + batch.length, 0))} new`,
+      leftOut === 0 ? '' : `the first ${lines(leftOut)} only in the download`,
+    ];
+    const text = parts.filter(Boolean).join(' · ');
+    if (count.textContent !== text) count.textContent = text;
   };
 
   const toEnd = () => {
     box.scrollTop = box.scrollHeight;
   };
 
-  const append = (lines) => {
-    for (const line of lines) {
-      if (chunk === null || chunk.childElementCount >= linesInChunk) {
-        chunk = document.createElement('div');
-        chunk.className = 'chunk';
-        box.append(chunk);
-        // Beyond this the browser suffers; the download has the whole.
-        if (box.childElementCount > mostChunks) box.firstElementChild.remove();
-      }
-      chunk.append(lineElement(line));
+  /** Fills one chunk with what arrived first; false when nothing is left. */
+  const showSome = () => {
+    const [batch] = arrived;
+    if (batch === undefined) {
+      say();
+      return false;
     }
-    if (on(follow)) requestAnimationFrame(toEnd);
-    say();
+    let chunk = chunks.at(-1);
+    if (chunk === undefined || chunk.texts.length >= linesInChunk) chunk = newChunk();
+    const lines = batch.splice(0, linesInChunk - chunk.texts.length);
+    if (batch.length === 0) arrived.shift();
+    for (const line of lines) {
+      chunk.node.append(lineElement(line));
+      chunk.texts.push(
+        line[2]
+          .map(([, text]) => text)
+          .join('')
+          .toLowerCase(),
+      );
+    }
+    if (wanted() !== '') mark(chunk, wanted());
+    return true;
+  };
+
+  let atWork = false;
+  const show = (batches) => {
+    arrived.push(...batches);
+    if (atWork || arrived.length === 0) return;
+    atWork = true;
+    inTurns(() => {
+      atWork = showSome();
+      if (on(follow)) requestAnimationFrame(toEnd);
+      return atWork;
+    });
   };
 
   const open = () => {
@@ -231,8 +295,8 @@ function showLog(box) {
       fresh = false;
       last = lastEventId;
       const lines = JSON.parse(data);
-      if (on(pause)) held.push(...lines);
-      else append(lines);
+      if (!on(pause)) return show([lines]);
+      held.push(lines);
       say();
     });
     source.addEventListener('end', () => {
@@ -243,21 +307,47 @@ function showLog(box) {
 
   bar.hidden = false;
   search.addEventListener('input', () => {
-    for (const line of box.querySelectorAll('.line')) mark(line);
-    say();
+    searches += 1;
+    const [mine, text] = [searches, wanted()];
+    box.classList.toggle('searching', text !== '');
+    // Without a search no line is hidden, whatever it is marked as: nothing to do.
+    if (text === '') {
+      if (on(follow)) toEnd();
+      return say();
+    }
+    const rest = [...chunks];
+    inTurns(() => {
+      if (mine !== searches) return false;
+      const chunk = rest.shift();
+      if (chunk === undefined) {
+        say();
+        return false;
+      }
+      if (chunk.node.isConnected) mark(chunk, text);
+      return true;
+    });
   });
   follow.addEventListener('click', () => {
-    follow.setAttribute('aria-pressed', String(!on(follow)));
+    press(follow, !on(follow));
     if (on(follow)) toEnd();
   });
   pause.addEventListener('click', () => {
-    pause.setAttribute('aria-pressed', String(!on(pause)));
-    if (!on(pause)) append(held.splice(0));
+    press(pause, !on(pause));
+    if (on(pause)) held.push(...arrived.splice(0));
+    else show(held.splice(0));
     say();
   });
-  // Scrolling up is a wish to read: following ends, and begins again at the bottom.
-  box.addEventListener('wheel', ({ deltaY }) => deltaY < 0 && follow.setAttribute('aria-pressed', 'false'), {
-    passive: true,
+  // Going up, by wheel, key, finger or scroll bar, is a wish to read: following ends, and begins again at the bottom.
+  const stay = () => box.scrollHeight > box.clientHeight && press(follow, false);
+  box.addEventListener('wheel', ({ deltaY }) => deltaY < 0 && stay(), { passive: true });
+  box.addEventListener('keydown', ({ key }) => ['ArrowUp', 'PageUp', 'Home'].includes(key) && stay());
+  box.addEventListener('touchmove', stay, { passive: true });
+  box.addEventListener('pointerdown', ({ offsetX, target }) => target === box && offsetX > box.clientWidth && stay());
+  let before = 0;
+  box.addEventListener('scroll', () => {
+    const down = box.scrollTop > before;
+    before = box.scrollTop;
+    if (down && box.scrollHeight - box.clientHeight - box.scrollTop < 4) press(follow, true);
   });
   // A task that goes round again writes on.
   document.addEventListener('doe-news', open);
