@@ -4,6 +4,7 @@ import { raw } from 'hono/html';
 import type { Dispatcher } from '../../tools/dispatcher.js';
 import { annealComplete, dismissAnneal, listAnneals, readAnneal } from '../../tools/index.js';
 import { invoke } from '../../tools/operation.js';
+import { contextOf, FailureDiffs, type Mended, MendedDiff, mendedSince } from './anneal-diffs.js';
 import { actorOf, callOf, type PageContext, type PageEnv } from './env.js';
 import { Csrf, Frame, send } from './layout.js';
 import { plainText } from './log.js';
@@ -28,14 +29,19 @@ export function addAnneals(app: Hono<PageEnv>, dispatcher: Dispatcher): void {
   });
 
   app.get('/anneals/:aid', async (context) => {
-    const bundle = await invoke(dispatcher, readAnneal, { aid: context.req.param('aid') }, callOf(context));
-    return send(context, <AnnealPage context={context} bundle={bundle} />);
+    const call = callOf(context);
+    const bundle = await invoke(dispatcher, readAnneal, { aid: context.req.param('aid') }, call);
+    const mended = bundle.status === 'open' ? await mendedSince(dispatcher, bundle.task_id, call) : null;
+    return send(context, <AnnealPage context={context} bundle={bundle} mended={mended} />);
   });
 
   app.post('/anneals/:aid/complete', async (context) => {
     const { task_id } = await invoke(dispatcher, readAnneal, { aid: context.req.param('aid') }, callOf(context));
-    const note = context.get('form').get('note')?.trim() ?? '';
-    const input = { task_id, actor_id: actorOf(context), ...(note === '' ? {} : { note }) };
+    const field = (name: string) => context.get('form').get(name)?.trim() ?? '';
+    const given = Object.fromEntries(
+      ['note', 'payload_json'].map((name) => [name, field(name)]).filter(([, text]) => text !== ''),
+    );
+    const input = { task_id, actor_id: actorOf(context), ...given };
     await invoke(dispatcher, annealComplete, input, callOf(context));
     return context.redirect(`/ui/approvals/${encodeURIComponent(task_id)}`, 303);
   });
@@ -108,7 +114,14 @@ const AnnealRow = ({ anneal }: { anneal: AnnealItem }) => (
   </li>
 );
 
-const AnnealPage = ({ context, bundle }: { context: PageContext; bundle: Bundle }) => {
+interface AnnealProps {
+  context: PageContext;
+  bundle: Bundle;
+  /** Null where the repair is over. */
+  mended: Mended | null;
+}
+
+const AnnealPage = ({ context, bundle, mended }: AnnealProps) => {
   const alike = bundle.occurrences.filter(({ task_id }) => task_id !== bundle.task_id);
   return (
     <Frame context={context} title={`Repair of ${bundle.task_id}`} here="/ui/anneals">
@@ -132,6 +145,8 @@ const AnnealPage = ({ context, bundle }: { context: PageContext; bundle: Bundle 
           <code>{bundle.fingerprint}</code>
         </Fact>
       </Facts>
+      <FailureDiffs context={contextOf(bundle.files)} />
+      {mended === null ? null : <MendedDiff mended={mended} />}
       {bundle.status === 'open' ? <Ways context={context} aid={bundle.aid} /> : null}
       {alike.length === 0 ? null : (
         <>
@@ -180,6 +195,11 @@ const Ways = ({ context, aid }: { context: PageContext; aid: string }) => {
           What was mended <span class="muted">(needed where nothing changed on disk)</span>
         </label>
         <textarea id="note" name="note" rows={2} maxlength={4000} />
+        <details>
+          <summary>With another payload</summary>
+          <label for="payload_json">The whole payload, as a JSON object</label>
+          <textarea id="payload_json" name="payload_json" rows={4} spellcheck={false} />
+        </details>
         <button type="submit">It is mended: send it round again</button>
       </form>
       <form method="post" action={`${path}/dismiss`}>

@@ -246,6 +246,61 @@ test('a repair shows its bundle and is completed with a note, or dismissed', asy
   expect((await app.dispatcher.store.tasks.get('hello-2'))?.status).toBe('failed');
 });
 
+test('a repair shows what was different at the last success, in directive, script and payload, and what was mended since', async () => {
+  const app = await createTestApp();
+  const started = async (task_id: string, payload_json: Record<string, unknown>) => {
+    const { binding } = await app.call(createTask, {
+      task_type: 'hello',
+      project_id: 'p1',
+      actor_id: 'me',
+      task_id,
+      payload_json,
+    });
+    await app.call(acknowledge, { task_id, actor_id: 'me', binding });
+  };
+  await started('good', { tone: 'warm' });
+  await app.until('good', 'succeeded');
+  app.write({
+    'directives/hello.md': (helloHome['directives/hello.md'] ?? '').replace('Says hello', 'Says <b>nothing</b>'),
+    'execution/hello.sh': 'echo "hello $DOE_PROJECT_ID"\nexit 3\n',
+  });
+  await started('bad', { tone: 'cold' });
+  const { aid } = await app.until('bad', 'needs_anneal');
+  const visitor = await signedIn(app);
+  const before = (await visitor.get(`/ui/anneals/${aid}`)).body;
+  for (const line of [
+    '<span class="removed">-Says hello.</span>',
+    '<span class="added">+Says &lt;b&gt;nothing&lt;/b&gt;.</span>',
+    '<span class="added">+exit 3</span>',
+    '<span class="removed">-  &quot;tone&quot;: &quot;warm&quot;</span>',
+    '<span class="added">+  &quot;tone&quot;: &quot;cold&quot;</span>',
+    'Directive and script are as they were when it failed.',
+  ])
+    expect(before).toContain(line);
+  expect(before).not.toContain('<b>nothing</b>');
+
+  app.write({ 'execution/hello.sh': helloHome['execution/hello.sh'] ?? '' });
+  expect((await visitor.get(`/ui/anneals/${aid}`)).body).toContain('<span class="removed">-exit 3</span>');
+  await visitor.post(`/ui/anneals/${aid}/complete`, { note: '', payload_json: '{"tone":"warm"}' });
+  const task = await app.dispatcher.store.tasks.get('bad');
+  expect(task).toMatchObject({ status: 'awaiting_ack', payloadJson: '{"tone":"warm"}' });
+});
+
+test('a repair whose context was written over, and one of a directive that is gone, can still be looked at', async () => {
+  const app = await createTestApp({ files: { ...helloHome, 'execution/hello.sh': 'exit 3\n' } });
+  const { aid } = await ran(app, 'hello-1', 'needs_anneal');
+  const visitor = await signedIn(app);
+  expect((await visitor.get(`/ui/anneals/${aid}`)).body).toContain('This directive had never succeeded here.');
+  app.write({
+    [`anneal-tasks/${aid}/context.json`]: '{"differs":"<script>alert(1)</script>"}',
+    'directives/hello.md': '---\nnope: 1\n---\n',
+  });
+  const { status, body } = await visitor.get(`/ui/anneals/${aid}`);
+  expect(status).toBe(200);
+  expect(body).toContain('context.json cannot be read');
+  expect(body).not.toContain('<script>alert');
+});
+
 test('the audit trail is read newest first, by task, event and actor', async () => {
   const app = await createTestApp({ noWorker: true });
   await app.call(createTask, { task_type: 'hello', project_id: 'p1', actor_id: 'ann', task_id: 'hello-1' });
