@@ -13,7 +13,7 @@ import { Frame } from './layout.js';
 import { plainText } from './log.js';
 import { renderMarkdown } from './markdown.js';
 import { Payload, Source } from './payload.js';
-import { Ago, AssuranceBadge, durationText, Empty, Fact, Facts, Hash, Refusal } from './words.js';
+import { Ago, AskedBy, AssuranceBadge, durationText, Empty, Fact, Facts, Hash, Refusal } from './words.js';
 
 interface ApprovalProps {
   context: PageContext;
@@ -61,10 +61,7 @@ const AtAGlance = ({ facts }: { facts: ApprovalFacts }) => {
         <Fact name="Task type">{task.taskType}</Fact>
         <Fact name="Project">{task.projectId}</Fact>
         <Fact name="Asked for by">
-          {task.actorId}{' '}
-          <span class="muted">
-            ({task.principal} over {task.channel})
-          </span>
+          <AskedBy task={task} />
         </Fact>
         <Fact name="Waits since">
           <Ago at={task.createdAt} />

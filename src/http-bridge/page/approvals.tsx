@@ -15,7 +15,7 @@ import type { Form } from './form.js';
 import { Frame, send } from './layout.js';
 import { plainText } from './log.js';
 import { partyOf, touchIn } from './passkeys.js';
-import { Ago, Empty } from './words.js';
+import { Ago, AskedBy, Empty } from './words.js';
 
 const shownAtOnce = 50;
 
@@ -182,10 +182,7 @@ const Row = ({ task, directive, minAck }: { task: Task; directive: Directive | u
       <span class="card-body">
         <code>{task.id}</code>
         <span>
-          by {task.actorId}{' '}
-          <span class="muted">
-            ({task.principal} over {task.channel})
-          </span>
+          by <AskedBy task={task} />
         </span>
         {task.statusReason === null ? null : <span class="warn">{plainText(task.statusReason)}</span>}
       </span>

@@ -7,7 +7,7 @@ import { eventDetail, eventText, eventTone } from './events.js';
 import { Csrf, Frame } from './layout.js';
 import { LogLines, plainText } from './log.js';
 import { Payload, Source } from './payload.js';
-import { Ago, AssuranceBadge, At, durationText, Fact, Facts, Hash, prettyJson, Status } from './words.js';
+import { Ago, AskedBy, AssuranceBadge, At, durationText, Fact, Facts, Hash, prettyJson, Status } from './words.js';
 
 interface TaskPageProps {
   context: PageContext;
@@ -39,10 +39,7 @@ export const TaskPage = ({ context, task, events, runs, acks, lines }: TaskPageP
           {task.pins.directiveVersion} <Hash sha256={task.pins.directiveSha256} />
         </Fact>
         <Fact name="Asked for by">
-          {task.actorId}{' '}
-          <span class="muted">
-            ({task.principal} over {task.channel})
-          </span>
+          <AskedBy task={task} />
         </Fact>
         <Fact name="Attempts">
           {task.attempts} of {task.policy.maxAttempts}

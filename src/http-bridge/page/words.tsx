@@ -1,7 +1,8 @@
 // The page's small words: times, states, hashes, and how they look everywhere.
 import { isoTime } from '../../clock.js';
 import type { TaskStatus } from '../../tasks/states.js';
-import type { Assurance } from '../../tasks/task.js';
+import type { Assurance, Task } from '../../tasks/task.js';
+import { withHiddenShown } from './hidden-characters.js';
 
 const units: readonly [number, string][] = [
   [86_400_000, 'd'],
@@ -59,6 +60,16 @@ export const Status = ({ status }: { status: TaskStatus }) => (
 
 export const AssuranceBadge = ({ assurance }: { assurance: Assurance }) => (
   <span class={`badge assurance-${assurance}`}>{assurance}</span>
+);
+
+/** Who asked for a task, as he calls himself, and by which way in. */
+export const AskedBy = ({ task: { actorId, principal, channel } }: { task: Task }) => (
+  <>
+    {withHiddenShown(actorId)}{' '}
+    <span class="muted">
+      ({principal} over {channel})
+    </span>
+  </>
 );
 
 export const Hash = ({ sha256 }: { sha256: string }) => (
