@@ -290,8 +290,8 @@ export interface PeopleStore {
   ack(ackId: string): Promise<Ack | null>;
   /** Oldest first. */
   acks(taskId: string): Promise<Ack[]>;
-  /** The newest ack that the key `keyId` gave to any task of the directive; for diffs. */
-  lastAckBy(keyId: string, directiveId: string): Promise<Ack | null>;
+  /** What the key `keyId` last agreed to of the directive, by an ack or as one of several consents; for diffs. */
+  lastApprovalBy(keyId: string, directiveId: string): Promise<{ directiveSha256: string; at: number } | null>;
   isTrusted(item: TrustItem): Promise<boolean>;
   /** The newest content of this name that was trusted; for diffs. */
   lastTrusted(kind: TrustKind, id: string): Promise<TrustItem | null>;

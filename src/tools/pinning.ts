@@ -4,7 +4,7 @@ import type { Directives, Pinned } from '../directives/index.js';
 import { pinnedContents } from '../directives/index.js';
 import { type EffectivePolicy, effectivePolicy, taskPolicy } from '../directives/policy.js';
 import { DispatcherError, type TokenErrorCode } from '../errors.js';
-import type { PinnedWork } from '../queue/store.js';
+import type { LedgerStore, PinnedWork } from '../queue/store.js';
 import type { JsonObject } from '../tasks/outcome.js';
 import type { Task } from '../tasks/task.js';
 import type { Dispatcher } from './dispatcher.js';
@@ -16,21 +16,41 @@ export interface PinnedTask {
   work: PinnedWork;
 }
 
+interface Wanted {
+  taskType: string;
+  projectId: string;
+  payload: string | JsonObject | undefined;
+}
+
 /**
- * Finds the directive, checks the payload, hashes everything, and keeps the texts for later diffs.
+ * Finds the directive, checks the payload and hashes everything. Only looks: for what shows a pin and moves nothing.
  * @throws what `Directives.find` and `Directives.pin` throw
  */
-export async function pinTask(
+export async function wouldPin(
   { store, directives, config }: Dispatcher,
-  { taskType, projectId, payload }: { taskType: string; projectId: string; payload: string | JsonObject | undefined },
+  { taskType, projectId, payload }: Wanted,
 ): Promise<PinnedTask> {
   const directive = await directives.find(taskType, projectId);
   const pinned = await directives.pin(directive, payload);
   const policy = effectivePolicy(directive.frontMatter, await isTrusted(store, pinned), config.minAck);
-  await keepWithFiles({ store, directives }, pinnedContents(pinned), pinned.covered);
-  const { id, version, title } = directive.frontMatter;
-  await store.ledger.noteDirective({ sha256: directive.sha256, id, version, title, taskType });
   return { pinned, policy, work: toWork(pinned, policy) };
+}
+
+/** The same, and keeps the texts for later diffs. */
+export async function pinTask(dispatcher: Dispatcher, wanted: Wanted): Promise<PinnedTask> {
+  const found = await wouldPin(dispatcher, wanted);
+  const { pinned } = found;
+  const { directive } = pinned;
+  await keepWithFiles(dispatcher, pinnedContents(pinned), pinned.covered);
+  const { id, version, title } = directive.frontMatter;
+  await dispatcher.store.ledger.noteDirective({
+    sha256: directive.sha256,
+    id,
+    version,
+    title,
+    taskType: wanted.taskType,
+  });
+  return found;
 }
 
 /** Keeps texts and, where one of them is new, those of the files that the script can load: a list that is known is kept with them. */
@@ -42,6 +62,19 @@ export async function keepWithFiles(
   const added = await store.ledger.keep(contents);
   if (added.length === 0) return;
   await store.ledger.keep(directives.texts(covered).map((file) => ({ ...file, kind: 'script' })));
+}
+
+/** The kept texts, and those of what would be pinned now, which nothing has kept yet. */
+export function textsWith(
+  { store, directives }: Pick<Dispatcher, 'store' | 'directives'>,
+  pinned: Pinned,
+): Pick<LedgerStore, 'content'> {
+  let present: Map<string, string> | undefined;
+  const ofNow = () =>
+    (present ??= new Map(
+      [...pinnedContents(pinned), ...directives.texts(pinned.covered)].map(({ sha256, text }) => [sha256, text]),
+    ));
+  return { content: async (sha256) => (await store.ledger.content(sha256)) ?? ofNow().get(sha256) ?? null };
 }
 
 const isTrusted = (store: Dispatcher['store'], { directive, pins }: Pinned): Promise<boolean> =>
@@ -75,11 +108,14 @@ const changeMessages = {
   script_changed: 'The script, or a file that it can load, was changed after the acknowledgement.',
 } as const;
 
-/** Compares the task's pins with the disk as it is at this moment. */
-export async function checkPins(dispatcher: Dispatcher, task: Task): Promise<PinCheck> {
+/**
+ * Compares the task's pins with the disk as it is at this moment.
+ * @param pin `wouldPin` for who only looks
+ */
+export async function checkPins(dispatcher: Dispatcher, task: Task, pin = pinTask): Promise<PinCheck> {
   try {
     const { taskType, projectId, payloadJson } = task;
-    const now = await pinTask(dispatcher, { taskType, projectId, payload: payloadJson });
+    const now = await pin(dispatcher, { taskType, projectId, payload: payloadJson });
     const code = changedPart(task.pins, now.pinned.pins);
     if (code === null) return { ok: true, ...now };
     return { ok: false, code, message: changeMessages[code], work: now.work };

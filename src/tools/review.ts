@@ -7,7 +7,7 @@ import { type Task, taskIdSchema, taskView, taskViewSchema } from '../tasks/task
 import { unifiedDiff } from '../unified-diff.js';
 import type { Dispatcher } from './dispatcher.js';
 import { defineOperation } from './operation.js';
-import { checkPins, pinTask } from './pinning.js';
+import { checkPins, textsWith, wouldPin } from './pinning.js';
 import { directiveView, directiveViewSchema, requireTask } from './views.js';
 
 const scriptSchema = z.object({ name: z.string(), text: z.string() });
@@ -41,7 +41,7 @@ export const reviewTask = defineOperation({
   tool: false,
   async run(dispatcher, { task_id }) {
     const task = await requireTask(dispatcher, task_id);
-    const check = await checkPins(dispatcher, task);
+    const check = await checkPins(dispatcher, task, wouldPin);
     const { pinned, policy } = check.ok ? check : await pinAnyway(dispatcher, task, check.message);
     return {
       task: taskView(task),
@@ -60,12 +60,18 @@ export const reviewTask = defineOperation({
 });
 
 /** What is new to whoever saw the last run: of this very task where it failed, else of the directive where it succeeded. */
-export async function changesSince({ store }: Dispatcher, task: Task, { directive, script, pins }: Pinned) {
+export async function changesSince(dispatcher: Dispatcher, task: Task, pinned: Pinned) {
+  const { store } = dispatcher;
+  const { directive, script, pins } = pinned;
   const failure = await store.ledger.lastFailure(task.id);
   const before = failure?.pins ?? (await store.tasks.lastSuccess(pins.directiveId))?.run ?? null;
   if (before === null) return { compared_with: null, diff: '' };
   const name = `execution/${script.name}`;
-  const inScript = await scriptChanges(store.ledger, { name, before: before.scriptSha256, after: pins.scriptSha256 });
+  const inScript = await scriptChanges(textsWith(dispatcher, pinned), {
+    name,
+    before: before.scriptSha256,
+    after: pins.scriptSha256,
+  });
   const parts = [
     await directivePatch(store, directive, before.directiveSha256),
     inScript.diff ?? `${name} or what it loads differs\n`,
@@ -87,7 +93,7 @@ async function directivePatch(
 async function pinAnyway(dispatcher: Dispatcher, task: Task, why: string) {
   const { taskType, projectId, payloadJson } = task;
   try {
-    return await pinTask(dispatcher, { taskType, projectId, payload: payloadJson });
+    return await wouldPin(dispatcher, { taskType, projectId, payload: payloadJson });
   } catch (error) {
     if (!(error instanceof DispatcherError)) throw error;
     throw new DispatcherError(error.code, `Task ${task.id} cannot be acknowledged as things are: ${why}`, {

@@ -1,6 +1,7 @@
 // Passkeys and consents: who is let in, what counts on, what is kept.
 import { describe, expect, it } from 'vitest';
 import type { By } from '../../src/tasks/task.js';
+import { newTask } from '../helpers/store-fixtures.js';
 import type { StoreUnderTest } from './store.js';
 
 const jo: By = { actorId: 'jo', principal: 'operator', channel: 'page', keyId: 'key-jo' };
@@ -57,14 +58,16 @@ export function passkeyConformance(under: StoreUnderTest): void {
     });
 
     it('keep each consent with what it covered, and its event in the task’s own chain', async () => {
-      const { store } = under;
+      const { store, clock } = under;
       await store.people.addCredential(first, jo);
+      const task = newTask({ id: 'a' });
+      await store.tasks.create(task, jo);
       const consent = {
         taskId: 'a',
         binding: 'b',
         credentialId: 'cred-1',
         owner: 'jo',
-        covered: { task: 'a' },
+        covered: { task: 'a', directive: 'of-a', key_id: 'key-jo' },
         assertion: { id: 'cred-1' },
         origin: 'http://doe.localhost:3001',
       };
@@ -73,7 +76,11 @@ export function passkeyConformance(under: StoreUnderTest): void {
       expect(await store.people.consents('a')).toEqual(kept);
       expect(await store.people.consents('other')).toEqual([]);
       expect(await store.people.consents()).toEqual(kept);
-      const [event] = await store.ledger.events({ taskId: 'a', limit: 10 });
+      expect(await store.people.lastApprovalBy('key-jo', task.pins.directiveId)).toEqual({
+        directiveSha256: 'of-a',
+        at: clock.now(),
+      });
+      const [, event] = await store.ledger.events({ taskId: 'a', limit: 10 });
       expect(event).toMatchObject({ type: 'consented', assurance: 'passkey', data: { owner: 'jo', answers: ['yes'] } });
     });
   });

@@ -60,7 +60,7 @@ export function recordConformance(under: StoreUnderTest): void {
   });
 
   describe('people', () => {
-    it('find their acks, oldest first, and the newest by a key for a directive', async () => {
+    it('find their acks, oldest first, and what a key last agreed to of a directive', async () => {
       const { store, clock } = under;
       const { id, pins } = await queuedTask(store);
       await store.tasks.repin(
@@ -73,8 +73,11 @@ export function recordConformance(under: StoreUnderTest): void {
       const acks = await store.people.acks(id);
       expect(acks.map(({ issuedAt }) => issuedAt)).toEqual([clock.now() - 1000, clock.now()]);
       expect(acks[1]).toEqual({ ...second, firstStartedAt: null, revokedAt: null, spentAt: null });
-      expect(await store.people.lastAckBy('key-jo', pins.directiveId)).toEqual(acks[1]);
-      expect(await store.people.lastAckBy('key-other', pins.directiveId)).toBeNull();
+      expect(await store.people.lastApprovalBy('key-jo', pins.directiveId)).toEqual({
+        directiveSha256: pins.directiveSha256,
+        at: clock.now(),
+      });
+      expect(await store.people.lastApprovalBy('key-other', pins.directiveId)).toBeNull();
       expect(await store.people.ack('ack_nobody_gave')).toBeNull();
     });
 

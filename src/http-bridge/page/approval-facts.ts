@@ -1,6 +1,4 @@
 // Everything a person needs for one decision, gathered from the disk and the store as they are now.
-
-import { extname } from 'node:path';
 import { scriptChanges } from '../../anneal/script-changes.js';
 import type { Pinned } from '../../directives/index.js';
 import type { EffectivePolicy } from '../../directives/policy.js';
@@ -9,8 +7,9 @@ import type { Credential } from '../../queue/store.js';
 import type { Task } from '../../tasks/task.js';
 import { consentingNow } from '../../tools/acknowledge.js';
 import type { Dispatcher } from '../../tools/dispatcher.js';
-import { checkPins, directiveNow, pinTask } from '../../tools/pinning.js';
+import { checkPins, directiveNow, textsWith, wouldPin } from '../../tools/pinning.js';
 import { changesSince } from '../../tools/review.js';
+import type { Interpreters } from '../../worker/interpreters.js';
 import { type PageContext, viewerOf } from './env.js';
 import { partyOf } from './passkeys.js';
 
@@ -26,7 +25,8 @@ export interface ApprovalFacts {
   lastSuccess: { at: number; sameScript: boolean; scriptDiff: string | null } | null;
   /** For a task that failed: what is different in directive and script since; null for others. */
   sinceFailure: string | null;
-  command: string[] | null;
+  /** The arguments of the process that would run; null where there is none, and `fault` then says why. */
+  command: { argv: string[] | null; fault: string | null };
   /** Passkeys that this page can ask for. */
   passkeys: Credential[];
   /** Passkeys that were let in since this person last approved this directive. */
@@ -35,14 +35,24 @@ export interface ApprovalFacts {
   agreed: string[];
 }
 
-export async function approvalFacts(dispatcher: Dispatcher, task: Task, context: PageContext): Promise<ApprovalFacts> {
+/** What the facts are gathered from. */
+export interface Sources {
+  dispatcher: Dispatcher;
+  interpreters: Interpreters;
+}
+
+export async function approvalFacts(
+  { dispatcher, interpreters }: Sources,
+  task: Task,
+  context: PageContext,
+): Promise<ApprovalFacts> {
   const { store } = dispatcher;
   const { keyId } = viewerOf(context).caller;
-  const check = await checkPins(dispatcher, task);
+  const check = await checkPins(dispatcher, task, wouldPin);
   const now = check.ok ? check : await pinnedNow(dispatcher, task);
   const { directiveId } = task.pins;
-  const [ack, success, credentials, agreed] = await Promise.all([
-    store.people.lastAckBy(keyId, directiveId),
+  const [approval, success, credentials, agreed] = await Promise.all([
+    store.people.lastApprovalBy(keyId, directiveId),
     store.tasks.lastSuccess(directiveId),
     store.people.credentials(),
     consentingNow(store, task),
@@ -53,12 +63,12 @@ export async function approvalFacts(dispatcher: Dispatcher, task: Task, context:
     now,
     changed: check.ok ? null : check.message,
     lastApproved:
-      ack === null
+      approval === null
         ? null
         : {
-            at: ack.issuedAt,
-            sameRevision: ack.pins.directiveSha256 === present.directiveSha256,
-            text: await store.ledger.content(ack.pins.directiveSha256),
+            at: approval.at,
+            sameRevision: approval.directiveSha256 === present.directiveSha256,
+            text: await store.ledger.content(approval.directiveSha256),
           },
     lastSuccess:
       success === null
@@ -66,18 +76,19 @@ export async function approvalFacts(dispatcher: Dispatcher, task: Task, context:
         : {
             at: success.run.finishedAt ?? success.run.startedAt,
             sameScript: success.run.scriptSha256 === present.scriptSha256,
-            scriptDiff: await scriptDiff(dispatcher, success.run.scriptSha256, present.scriptSha256),
+            scriptDiff: now === null ? null : await scriptDiff(dispatcher, success.run.scriptSha256, now.pinned),
           },
     sinceFailure: now === null ? null : await sinceFailure(dispatcher, task, now.pinned),
-    command: now === null ? null : commandOf(now.pinned, task),
+    command: now === null ? { argv: null, fault: null } : await commandOf(interpreters, now.pinned, task),
     passkeys: credentials.filter(({ rpId }) => rpId === partyOf(context).rpId),
-    newPasskeys: credentials.filter(({ createdAt }) => createdAt > (ack?.issuedAt ?? 0)),
+    newPasskeys: credentials.filter(({ createdAt }) => createdAt > (approval?.at ?? 0)),
     agreed: [...agreed],
   };
 }
 
-const scriptDiff = async ({ store }: Dispatcher, before: string, after: string) =>
-  (await scriptChanges(store.ledger, { name: 'script', before, after })).diff;
+const scriptDiff = async (dispatcher: Dispatcher, before: string, pinned: Pinned) =>
+  (await scriptChanges(textsWith(dispatcher, pinned), { name: 'script', before, after: pinned.pins.scriptSha256 }))
+    .diff;
 
 async function sinceFailure(dispatcher: Dispatcher, task: Task, pinned: Pinned): Promise<string | null> {
   const { compared_with, diff } = await changesSince(dispatcher, task, pinned);
@@ -88,24 +99,28 @@ async function sinceFailure(dispatcher: Dispatcher, task: Task, pinned: Pinned):
 async function pinnedNow(dispatcher: Dispatcher, task: Task): Promise<ApprovalFacts['now']> {
   if ((await directiveNow(dispatcher.directives, task)) === null) return null;
   const { taskType, projectId, payloadJson } = task;
-  return pinTask(dispatcher, { taskType, projectId, payload: payloadJson }).catch((error: unknown) => {
+  return wouldPin(dispatcher, { taskType, projectId, payload: payloadJson }).catch((error: unknown) => {
     if (error instanceof DispatcherError) return null;
     throw error;
   });
 }
 
-const interpreters: Record<string, string> = { '.py': 'python3', '.mjs': 'node', '.js': 'node', '.sh': 'bash' };
-
-/** The arguments that the script's process gets, in order; the token is made at the start and shown to nobody. */
-function commandOf({ script, payloadJson, secretPaths }: Pinned, task: Task): string[] {
-  const interpreter = interpreters[extname(script.name)];
-  return [
-    ...(interpreter === undefined ? [] : [interpreter]),
-    `execution/${script.name}`,
-    task.id,
-    '<run token>',
-    secretPaths.length === 0 ? payloadJson : '<payload, with its secret values>',
-  ];
+/** The process as the worker starts it; the token is made at the start and shown to nobody. */
+async function commandOf(
+  interpreters: Interpreters,
+  { script, payloadJson, secretPaths, directive }: Pinned,
+  task: Task,
+): Promise<ApprovalFacts['command']> {
+  try {
+    const { file, args } = await interpreters.commandFor(script);
+    const payload = secretPaths.length === 0 ? payloadJson : '<payload, with its secret values>';
+    const argv = [file, ...args, task.id, '<run token>', payload];
+    const { sandbox } = directive.frontMatter;
+    return { argv: sandbox === null ? argv : ['bwrap', '<as under Sandbox>', '--', ...argv], fault: null };
+  } catch (error) {
+    if (error instanceof DispatcherError) return { argv: null, fault: error.message };
+    throw error;
+  }
 }
 
 /** The assurance that a decision over the task needs now. */

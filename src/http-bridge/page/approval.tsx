@@ -134,6 +134,13 @@ function notesOf(facts: ApprovalFacts): Note[] {
   return notes;
 }
 
+/** One argument a line, as the process gets them: no shell reads them. */
+const Command = ({ argv }: { argv: string[] }) => (
+  <pre class="command" tabindex={0}>
+    {argv.map((argument, index) => `${index === 0 ? '' : '\n    '}${withHiddenShown(argument)}`).join('')}
+  </pre>
+);
+
 const Work = ({ facts, now }: { facts: ApprovalFacts; now: NonNullable<ApprovalFacts['now']> }) => {
   const { directive, script, fixScript } = now.pinned;
   const { lastApproved, lastSuccess, sinceFailure, command } = facts;
@@ -154,14 +161,7 @@ const Work = ({ facts, now }: { facts: ApprovalFacts; now: NonNullable<ApprovalF
       )}
 
       <h2>What will run</h2>
-      <pre class="command" tabindex={0}>
-        {(command ?? []).map((argument, index) => (
-          <>
-            {index === 0 ? '' : '\n    '}
-            <span>{withHiddenShown(argument)}</span>
-          </>
-        ))}
-      </pre>
+      {command.argv === null ? <p class="warn">{command.fault}</p> : <Command argv={command.argv} />}
 
       <h2>Directive</h2>
       <p class="muted">

@@ -8,8 +8,9 @@ import { acknowledge } from '../../tools/index.js';
 import { invoke } from '../../tools/operation.js';
 import { finishApproval } from '../../tools/passkeys.js';
 import { requireTask } from '../../tools/views.js';
+import { createInterpreters } from '../../worker/interpreters.js';
 import { ApprovalPage } from './approval.js';
-import { approvalFacts } from './approval-facts.js';
+import { approvalFacts, type Sources } from './approval-facts.js';
 import { actorOf, callOf, type PageContext, type PageEnv } from './env.js';
 import type { Form } from './form.js';
 import { Frame, send } from './layout.js';
@@ -20,6 +21,9 @@ import { Ago, AskedBy, Empty } from './words.js';
 const shownAtOnce = 50;
 
 export function addApprovals(app: Hono<PageEnv>, dispatcher: Dispatcher): void {
+  const { home, variables } = dispatcher.config;
+  const sources = { dispatcher, interpreters: createInterpreters(home, variables) };
+
   app.get('/approvals', async (context) => {
     const cursor = context.req.query('cursor');
     const page = await dispatcher.store.tasks.list({
@@ -35,10 +39,10 @@ export function addApprovals(app: Hono<PageEnv>, dispatcher: Dispatcher): void {
     );
   });
 
-  app.get('/approvals/:id', async (context) => show(context, dispatcher));
+  app.get('/approvals/:id', async (context) => show(context, sources));
 
   app.post('/approvals/:id/approve', (context) =>
-    decide(context, dispatcher, async (task, form) => {
+    decide(context, sources, async (task, form) => {
       const touch = touchIn(form);
       if (touch === null && form.get('typed')?.trim() !== task.id)
         throw new DispatcherError('invalid_input', `What was typed is not the task’s id, ${task.id}.`, {
@@ -63,7 +67,7 @@ export function addApprovals(app: Hono<PageEnv>, dispatcher: Dispatcher): void {
   );
 
   app.post('/approvals/:id/reject', (context) =>
-    decide(context, dispatcher, async (task, form) => {
+    decide(context, sources, async (task, form) => {
       const reason = form.get('reason')?.trim();
       await invoke(
         dispatcher,
@@ -81,7 +85,7 @@ export function addApprovals(app: Hono<PageEnv>, dispatcher: Dispatcher): void {
 
   /** Pins what is there now. No binding can equal the empty one, so this can never approve. */
   app.post('/approvals/:id/look-again', (context) =>
-    decide(context, dispatcher, async (task) => {
+    decide(context, sources, async (task) => {
       await invoke(
         dispatcher,
         acknowledge,
@@ -100,9 +104,10 @@ function answersOf(form: Form): { answers_json?: string[] } {
 
 async function decide(
   context: PageContext,
-  dispatcher: Dispatcher,
+  sources: Sources,
   decision: (task: Task, form: Form) => Promise<void>,
 ): Promise<Response> {
+  const { dispatcher } = sources;
   const taskId = context.req.param('id') ?? '';
   try {
     await decision(await requireTask(dispatcher, taskId), context.get('form'));
@@ -112,15 +117,15 @@ async function decide(
     return context.redirect(`/ui/${next}/${encodeURIComponent(taskId)}`, 303);
   } catch (error) {
     if (!(error instanceof DispatcherError) || error.code === 'task_not_found') throw error;
-    return show(context, dispatcher, error);
+    return show(context, sources, error);
   }
 }
 
-async function show(context: PageContext, dispatcher: Dispatcher, error?: DispatcherError): Promise<Response> {
-  const task = await requireTask(dispatcher, context.req.param('id') ?? '');
+async function show(context: PageContext, sources: Sources, error?: DispatcherError): Promise<Response> {
+  const task = await requireTask(sources.dispatcher, context.req.param('id') ?? '');
   if (task.status !== 'awaiting_ack' && error === undefined)
     return context.redirect(`/ui/tasks/${encodeURIComponent(task.id)}`, 303);
-  const facts = await approvalFacts(dispatcher, task, context);
+  const facts = await approvalFacts(sources, task, context);
   const refusal = error === undefined ? undefined : publicError(error);
   const entered = error === undefined ? undefined : context.get('form');
   return send(

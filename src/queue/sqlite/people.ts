@@ -23,8 +23,12 @@ export function createPeopleStore(context: Context): PeopleStore {
   const { db, write, events } = context;
   const ack = db.prepare<[string], AckRow>('SELECT * FROM acks WHERE id = ?');
   const acks = db.prepare<[string], AckRow>('SELECT * FROM acks WHERE task_id = ? ORDER BY issued_at, rowid');
-  const lastAckBy = db.prepare<[string, string], AckRow>(
-    'SELECT * FROM acks WHERE key_id = ? AND directive_id = ? ORDER BY issued_at DESC LIMIT 1',
+  const lastApprovalBy = db.prepare<{ keyId: string; directiveId: string }, { directiveSha256: string; at: number }>(
+    `SELECT directive_sha256 AS directiveSha256, issued_at AS at FROM acks WHERE key_id = @keyId AND directive_id = @directiveId
+     UNION ALL
+     SELECT json_extract(c.covered, '$.directive'), c.at FROM consents c JOIN tasks t ON t.id = c.task_id
+      WHERE json_extract(c.covered, '$.key_id') = @keyId AND t.directive_id = @directiveId
+     ORDER BY at DESC LIMIT 1`,
   );
   const trusted = db.prepare(
     'SELECT 1 FROM trust WHERE kind = @kind AND name = @id AND sha256 = @sha256 AND script_sha256 IS @scriptSha256',
@@ -51,10 +55,7 @@ export function createPeopleStore(context: Context): PeopleStore {
       return row === undefined ? null : toAck(row);
     },
     acks: async (taskId) => acks.all(taskId).map(toAck),
-    async lastAckBy(keyId, directiveId) {
-      const row = lastAckBy.get(keyId, directiveId);
-      return row === undefined ? null : toAck(row);
-    },
+    lastApprovalBy: async (keyId, directiveId) => lastApprovalBy.get({ keyId, directiveId }) ?? null,
     isTrusted: async (item) => trusted.get(item) !== undefined,
     async lastTrusted(kind, id) {
       const row = lastTrusted.get(kind, id);

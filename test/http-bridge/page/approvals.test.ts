@@ -1,3 +1,6 @@
+import { chmodSync } from 'node:fs';
+import { join } from 'node:path';
+import Database from 'better-sqlite3';
 import { expect, test } from 'vitest';
 import { acknowledge, annealComplete, createTask } from '../../../src/tools/index.js';
 import { callers, createTestApp, helloHome, type TestApp } from '../../helpers/test-app.js';
@@ -113,6 +116,86 @@ test('no GET changes a task, whatever stands in its address', async () => {
   for (const end of ['approve', 'reject', 'look-again', ''])
     await visitor.get(`/ui/approvals/hello-1/${end}?typed=hello-1&binding=${binding}`);
   expect(await app.dispatcher.store.ledger.newestSeq()).toBe(before);
+});
+
+/** Every row of every table, but for what a process writes of itself. */
+function rowsOf(app: TestApp): Record<string, unknown[]> {
+  const db = new Database(join(app.home, 'db.sqlite'), { readonly: true });
+  const tables = db.prepare("SELECT name FROM sqlite_master WHERE type = 'table'").pluck().all() as string[];
+  const rows = tables
+    .filter((name) => name !== 'processes')
+    .map((name) => [name, db.prepare(`SELECT * FROM "${name}"`).all()]);
+  db.close();
+  return Object.fromEntries(rows);
+}
+
+test('looking at every page writes nothing into the database, not even where files have changed', async () => {
+  const app = await createTestApp({ noWorker: true });
+  const { binding } = await waiting(app);
+  const visitor = await signedIn(app);
+  app.write({
+    'directives/hello.md': (helloHome['directives/hello.md'] ?? '').replace('Says hello', 'Says goodbye'),
+    'execution/hello.sh': 'echo other\n',
+  });
+  const before = rowsOf(app);
+  for (const path of [
+    '',
+    '/approvals',
+    '/approvals/hello-1',
+    `/approvals/hello-1/approve?typed=hello-1&binding=${binding}`,
+    '/tasks',
+    '/tasks/hello-1',
+    '/tasks/hello-1/cancel',
+    '/tasks/hello-1/log.txt',
+    '/directives',
+    '/directives/hello',
+    '/directives/hello/start?project_id=p',
+    '/anneals',
+    '/audit',
+    '/audit/verify',
+    '/trust',
+    '/passkeys',
+    '/passkeys/options',
+    '/pause',
+    '/sign-in?code=x',
+    '/sign-out',
+  ])
+    await visitor.get(`/ui${path}`);
+  expect(rowsOf(app)).toEqual(before);
+});
+
+test('the command is shown as the worker starts it', async () => {
+  const app = await createTestApp({
+    noWorker: true,
+    files: {
+      ...helloHome,
+      'execution/hello.sh': '',
+      'execution/hello.py': 'print("hello")\n',
+      '.venv/bin/python': '#!/bin/sh\n',
+      'directives/boxed.md': '---\nscript: hello.sh\nsandbox: bwrap\n---\nHello.\n',
+    },
+  });
+  chmodSync(join(app.home, '.venv/bin/python'), 0o755);
+  await waiting(app, 'hello-1', { name: 'Ann' });
+  const visitor = await signedIn(app);
+  const commandOn = async (path: string) =>
+    /<pre class="command"[^>]*>([^<]*)<\/pre>/.exec((await visitor.get(path)).body)?.[1]?.split(/\n {4}/);
+  expect(await commandOn('/ui/approvals/hello-1')).toEqual([
+    join(app.home, '.venv/bin/python'),
+    '-u',
+    join(app.home, 'execution/hello.py'),
+    'hello-1',
+    '&lt;run token&gt;',
+    '{&quot;name&quot;:&quot;Ann&quot;}',
+  ]);
+  await app.call(createTask, { task_type: 'boxed', project_id: 'p1', actor_id: 'me', task_id: 'boxed-1' });
+  expect((await commandOn('/ui/approvals/boxed-1'))?.slice(0, 5)).toEqual([
+    'bwrap',
+    '&lt;as under Sandbox&gt;',
+    '--',
+    'bash',
+    join(app.home, 'execution/hello.sh'),
+  ]);
 });
 
 test('hostile Markdown, HTML, payload and script text are inert', async () => {
