@@ -19,6 +19,28 @@ test('what waits shows up in the inbox and in the title by itself, whichever pro
   await page.waitForFunction(() => document.title.startsWith('(1) '));
 });
 
+test('the title of every page counts what waits, whatever the page is about', async () => {
+  const { app, page, origin } = await visit({ noWorker: true });
+  for (const [count, path] of ['/ui/audit', '/ui/directives/hello', '/ui/passkeys', '/ui/tasks/task-0'].entries()) {
+    await page.goto(origin + path);
+    await app.call(createTask, { task_type: 'hello', project_id: 'p1', actor_id: 'me', task_id: `task-${count}` });
+    await page.waitForFunction((title) => document.title.startsWith(title), `(${count + 1}) `);
+    expect(await page.locator('#waiting').textContent()).toBe(String(count + 1));
+  }
+});
+
+test('whoever moves by keyboard stays where he is when the page brings itself up to date', async () => {
+  const { app, page, origin } = await visit({ noWorker: true });
+  await app.call(createTask, { task_type: 'hello', project_id: 'p1', actor_id: 'me', task_id: 'one' });
+  await page.goto(`${origin}/ui`);
+  const pause = page.getByRole('button', { name: 'Pause: let no run start' });
+  await pause.focus();
+  await page.evaluate(() => document.querySelector('#workers')?.setAttribute('data-old', ''));
+  await app.call(cancelTask, { task_id: 'one' });
+  await page.waitForFunction(() => document.querySelector('#workers[data-old]') === null);
+  expect(await pause.evaluate((element) => element === document.activeElement)).toBe(true);
+});
+
 test('two open pages of one browser share one stream, and the second goes on when the first closes', async () => {
   const { app, page, origin } = await visit({ noWorker: true });
   await page.goto(`${origin}/ui/approvals`);

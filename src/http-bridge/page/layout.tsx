@@ -49,7 +49,8 @@ export const Frame = ({ context, title, here, live = false, task, children }: Fr
         <script src={assetUrl('page.js')} defer />
       </head>
       <body
-        {...(live ? { 'data-live-page': String(context.get('seq')) } : {})}
+        {...(viewer === null ? {} : { 'data-seq': String(context.get('seq')) })}
+        {...(live ? { 'data-live-page': '' } : {})}
         {...(task === undefined ? {} : { 'data-live-task': task })}
       >
         <a class="skip" href="#main">

@@ -11,12 +11,15 @@ const mostUnread = 200;
 type Subscriber = { controller: ReadableStreamDefaultController<Uint8Array>; wantsHints: boolean };
 
 export interface Live {
-  /** Server-sent events (WHATWG HTML): `hello` with the newest seq, then `change` for what was committed, `hint` for progress. */
+  /**
+   * Server-sent events (WHATWG HTML): `hello` with the newest seq, then `change` for what was committed, both with how many
+   * wait for a decision; `hint` for progress.
+   */
   stream(context: PageContext): Promise<Response>;
   close(): void;
 }
 
-export function createLive({ store: { ledger, watch }, log }: Pick<Dispatcher, 'store' | 'log'>): Live {
+export function createLive({ store: { ledger, tasks, watch }, log }: Pick<Dispatcher, 'store' | 'log'>): Live {
   const subscribers = new Set<Subscriber>();
   const encoder = new TextEncoder();
   let seq = 0;
@@ -51,15 +54,18 @@ export function createLive({ store: { ledger, watch }, log }: Pick<Dispatcher, '
   };
 
   const readChanges = async () => {
-    const tasks = new Set<string>();
+    const changed = new Set<string>();
     const before = seq;
     for (;;) {
       const events = await ledger.changes(seq, changesAtOnce);
-      for (const { taskId } of events) if (taskId !== null) tasks.add(taskId);
+      for (const { taskId } of events) if (taskId !== null) changed.add(taskId);
       seq = events.at(-1)?.seq ?? seq;
       if (events.length < changesAtOnce) break;
     }
-    if (seq > before) return send(message('change', { seq, tasks: [...tasks].slice(0, changesAtOnce) }));
+    if (seq > before) {
+      const news = { seq, tasks: [...changed].slice(0, changesAtOnce), waiting: await tasks.waiting() };
+      return send(message('change', news));
+    }
     hint ??= setTimeout(() => {
       hint = undefined;
       send(message('hint', {}), ({ wantsHints }) => wantsHints);
@@ -94,12 +100,13 @@ export function createLive({ store: { ledger, watch }, log }: Pick<Dispatcher, '
       const wantsHints = context.req.query('hints') !== undefined;
       ready ??= begin();
       await ready;
+      const waiting = await tasks.waiting();
       let subscriber: Subscriber | undefined;
       const body = new ReadableStream<Uint8Array>({
         start(controller) {
           subscriber = { controller, wantsHints };
           subscribers.add(subscriber);
-          controller.enqueue(encoder.encode(`retry: 2000\n${message('hello', { seq })}`));
+          controller.enqueue(encoder.encode(`retry: 2000\n${message('hello', { seq, waiting })}`));
         },
         cancel() {
           if (subscriber !== undefined) drop(subscriber);

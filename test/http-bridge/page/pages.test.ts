@@ -109,7 +109,7 @@ test('open pages hear of a change that another process of the home made', async 
     () => void other.call(createTask, { task_type: 'hello', project_id: 'p1', actor_id: 'me', task_id: 'elsewhere' }),
   );
   expect(await heard).toMatch(
-    /event: hello\ndata: \{"seq":\d+\}[\s\S]*event: change\ndata: \{"seq":\d+,"tasks":\["elsewhere"\]\}/,
+    /event: hello\ndata: \{"seq":\d+,"waiting":0\}[\s\S]*event: change\ndata: \{"seq":\d+,"tasks":\["elsewhere"\],"waiting":1\}/,
   );
 });
 

@@ -57,7 +57,7 @@ async function refresh() {
   if (answer.redirected) return location.assign(answer.url);
   if (!answer.ok) return;
   const fresh = new DOMParser().parseFromString(await answer.text(), 'text/html');
-  const focused = document.activeElement?.closest('[data-row]')?.getAttribute('href');
+  const back = focusIn(document.activeElement);
   for (const old of document.querySelectorAll('[data-live][id]')) {
     const now = fresh.getElementById(old.id);
     if (
@@ -68,14 +68,27 @@ async function refresh() {
       continue;
     old.replaceWith(document.adoptNode(now));
   }
-  if (focused)
-    rows()
-      .find((row) => row.getAttribute('href') === focused)
-      ?.focus();
+  back();
   document.title = fresh.title;
-  document.body.dataset.livePage = fresh.body.dataset.livePage ?? '';
+  document.body.dataset.seq = fresh.body.dataset.seq ?? '';
   freshenTimes();
   tellOfMore();
+}
+
+/** A way back to where the focus is, after the part around it was replaced: a row by where it leads, others by their place. */
+function focusIn(element) {
+  const part = element?.closest('[data-live][id]');
+  if (part == null) return () => {};
+  const inside = () => [
+    ...(document.getElementById(part.id)?.querySelectorAll('a, button, summary, [tabindex]') ?? []),
+  ];
+  const href = element.closest('[data-row]')?.getAttribute('href');
+  const at = inside().indexOf(element);
+  return () => {
+    if (element.isConnected) return;
+    const found = href == null ? inside()[at] : rows().find((row) => row.getAttribute('href') === href);
+    found?.focus({ preventScroll: true });
+  };
 }
 
 let refreshing = false;
@@ -96,8 +109,10 @@ async function refreshSoon() {
 
 const aboutTask = document.body.dataset.liveTask;
 
-function onNews({ type, seq, tasks }) {
-  if (type === 'hello' && String(seq) === document.body.dataset.livePage) return;
+function onNews({ type, seq, tasks, waiting }) {
+  if (waiting !== undefined) showWaiting(waiting);
+  if (!('livePage' in document.body.dataset)) return;
+  if (type === 'hello' && String(seq) === document.body.dataset.seq) return;
   if (type === 'hint' && document.querySelector('[data-progress]') === null) return;
   if (type === 'change' && aboutTask !== undefined && !tasks.includes(aboutTask)) return;
   refreshSoon();
@@ -132,15 +147,23 @@ function listen() {
   else navigator.locks.request('doe-live', hold);
 }
 
-if ('livePage' in document.body.dataset) {
-  listen();
+if ('seq' in document.body.dataset) listen();
+if ('livePage' in document.body.dataset)
   document.addEventListener('visibilitychange', () => document.hidden || refreshSoon());
-}
 
 // -- notices ---------------------------------------------------------------
 
 const waitingNow = () => Number(document.getElementById('waiting')?.textContent) || 0;
 let waitedBefore = waitingNow();
+
+/** Every page counts, whatever it is about: in the navigation and in the title. */
+function showWaiting(count) {
+  const badge = document.getElementById('waiting');
+  badge.textContent = count > 0 ? String(count) : '';
+  badge.classList.toggle('none', count === 0);
+  document.title = `${count > 0 ? `(${count}) ` : ''}${document.title.replace(/^\(\d+\) /, '')}`;
+  tellOfMore();
+}
 
 function tellOfMore() {
   const waits = waitingNow();
@@ -285,8 +308,13 @@ function showLog(box) {
     });
   };
 
+  const close = () => {
+    source?.close();
+    source = null;
+  };
+
   const open = () => {
-    if (source !== null) return;
+    if (source !== null || document.hidden) return;
     let fresh = last === '';
     source = new EventSource(`${box.dataset.log}${last === '' ? '' : `?after=${last}`}`);
     source.addEventListener('lines', ({ data, lastEventId }) => {
@@ -299,10 +327,7 @@ function showLog(box) {
       held.push(lines);
       say();
     });
-    source.addEventListener('end', () => {
-      source.close();
-      source = null;
-    });
+    source.addEventListener('end', close);
   };
 
   bar.hidden = false;
@@ -349,6 +374,8 @@ function showLog(box) {
     before = box.scrollTop;
     if (down && box.scrollHeight - box.clientHeight - box.scrollTop < 4) press(follow, true);
   });
+  // A page in the background gives its connection back: a browser has six for all of them.
+  document.addEventListener('visibilitychange', () => (document.hidden ? close() : open()));
   // A task that goes round again writes on.
   document.addEventListener('doe-news', open);
   open();
