@@ -131,7 +131,8 @@ function readDotenv(path: string): Record<string, string> {
   try {
     return parseDotenv(readFileSync(path));
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return {};
+    // Where a part of the path is a file there is no home, which others say better.
+    if (['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '')) return {};
     throw new DispatcherError('config_invalid', `${path} cannot be read: ${(error as Error).message}.`, {
       hint: 'Make it readable for the user that runs doe.',
       cause: error,

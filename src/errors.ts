@@ -52,6 +52,7 @@ const table = {
   secret_weak: [500, 2],
   port_in_use: [500, 1],
   home_not_found: [500, 2],
+  home_not_readable: [500, 1],
   home_not_writable: [500, 1],
   database_newer: [500, 1],
   database_broken: [500, 1],

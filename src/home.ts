@@ -1,6 +1,6 @@
 // The home folder: which one is meant, how a new one is laid out, and which ones this user knows.
 // Nothing here overwrites a file, and a folder that this user neither laid out nor trusted is never taken by itself.
-import { constants, existsSync } from 'node:fs';
+import { accessSync, constants, existsSync } from 'node:fs';
 import {
   appendFile,
   copyFile,
@@ -35,17 +35,27 @@ export const isHome = (folder: string): boolean => homeFolders.every((name) => e
 
 /**
  * The home that was named, by `--home` or DOE_HOME; null where neither was given.
- * @throws DispatcherError `home_not_found` where what was named is no home
+ * @throws DispatcherError `home_not_found` where what was named is no home, `home_not_readable`
  */
 export function namedHome(given: string | undefined, { cwd, doeHome }: Surroundings): string | null {
   const [name, by] = given !== undefined ? [given, '--home'] : [doeHome ?? '', 'DOE_HOME'];
   if (name === '') return null;
   const folder = resolve(cwd, name);
   if (isHome(folder)) return folder;
+  assertReadable(folder);
   const why = existsSync(folder) ? 'it does not hold both directives/ and execution/' : 'there is no such folder';
   throw new DispatcherError('home_not_found', `${by} names ${folder}, which is no home: ${why}.`, {
     hint: `Lay one out there with \`doe init --home ${folder}\`, or name another folder.`,
   });
+}
+
+/** What a user may not look into would pass for empty, or for missing. */
+function assertReadable(folder: string): void {
+  try {
+    accessSync(folder, constants.R_OK | constants.X_OK);
+  } catch (cause) {
+    if (codeOf(cause) !== 'ENOENT' && codeOf(cause) !== 'ENOTDIR') throw unreadable(folder, cause);
+  }
 }
 
 /**
@@ -237,6 +247,15 @@ export function unwritable(path: string, cause: unknown): unknown {
   const why = reasons[codeOf(cause)] ?? (cause as Error).message;
   return new DispatcherError('home_not_writable', `${path} cannot be written: ${why}.`, {
     hint: 'Give the user that runs doe the right to write there, or choose another folder with --home DIR.',
+    cause,
+  });
+}
+
+/** A place that this user may not look into, in our words; any other fault as it is. */
+export function unreadable(path: string, cause: unknown): unknown {
+  if (codeOf(cause) !== 'EACCES' && codeOf(cause) !== 'EPERM') return cause;
+  return new DispatcherError('home_not_readable', `${path} cannot be read: this user may not look there.`, {
+    hint: 'Give the user that runs doe the right to read the home and all that is in it.',
     cause,
   });
 }

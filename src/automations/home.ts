@@ -3,6 +3,7 @@ import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { sha256Hex } from '../acks/binding.js';
 import { containedPath } from '../directives/contain.js';
+import { unreadable } from '../home.js';
 
 export interface HomeModule {
   name: string;
@@ -23,7 +24,9 @@ const goodName = /^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/;
 export async function homeModuleNames(home: string): Promise<string[]> {
   const folder = await containedPath(home, folderName);
   if (typeof folder === 'string') return [];
-  const files = await readdir(folder.path);
+  const files = await readdir(folder.path).catch((error: unknown) => {
+    throw unreadable(folder.path, error);
+  });
   return files
     .filter((file) => file.endsWith('.mjs') && !/^[._]/.test(file))
     .map((file) => file.slice(0, -'.mjs'.length))
@@ -42,11 +45,21 @@ export async function readHomeModule(home: string, name: string): Promise<HomeMo
   const found = await containedPath(folder.path, `${name}.mjs`);
   if (found === 'missing') return null;
   if (found === 'outside') return { name, error: `it is a link that leads out of ${folderName}/` };
-  const { size, isFile } = await kindOf(found.path);
-  if (!isFile) return { name, error: 'it is no file' };
-  if (size > largest) return { name, error: `it is larger than ${largest / 1024} KiB` };
-  const text = await readFile(found.path, 'utf8');
-  return { name, sha256: sha256Hex(text), text };
+  return textOf(name, found.path);
+}
+
+async function textOf(name: string, path: string): Promise<HomeModule | UnreadableModule | null> {
+  try {
+    const { size, isFile } = await kindOf(path);
+    if (!isFile) return { name, error: 'it is no file' };
+    if (size > largest) return { name, error: `it is larger than ${largest / 1024} KiB` };
+    const text = await readFile(path, 'utf8');
+    return { name, sha256: sha256Hex(text), text };
+  } catch (error) {
+    // Gone between the listing and the reading.
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
+    return { name, error: `the system says ${(error as NodeJS.ErrnoException).code}` };
+  }
 }
 
 async function kindOf(path: string): Promise<{ size: number; isFile: boolean }> {

@@ -210,7 +210,7 @@ const echo = ({ name, params }: Call): JsonObject => ({ dry_run: true, automatio
 const builtinInfo = ([name, automation]: [string, AnyAutomation]): AutomationInfo => ({
   name,
   description: automation.description,
-  params: z.toJSONSchema(automation.params, { io: 'input' }) as JsonObject,
+  params: z.toJSONSchema(automation.params.strict(), { io: 'input' }) as JsonObject,
   source: 'builtin',
   trusted: true,
   canPlan: automation.plan !== undefined,

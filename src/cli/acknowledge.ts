@@ -14,6 +14,7 @@ import { quoted, styled, visible } from './text.js';
 export async function acknowledgeAtTerminal(bridge: Bridge, taskId: string, actorId: string): Promise<void> {
   for (;;) {
     const review = await bridge.get<typeof reviewTask>(`/tasks/${encodeURIComponent(taskId)}/review`);
+    assertWaiting(review);
     showReview(review);
     assertAskable(review);
     const answers = await askPerson(review);
@@ -33,12 +34,14 @@ export async function acknowledgeAtTerminal(bridge: Bridge, taskId: string, acto
   }
 }
 
+function assertWaiting({ task }: Review): void {
+  if (task.status === 'awaiting_ack') return;
+  throw new DispatcherError('wrong_state', `Task ${task.task_id} is ${task.status}; it awaits no acknowledgement.`, {
+    hint: `\`doe status ${task.task_id}\` says more.`,
+  });
+}
+
 function assertAskable({ task, directive, approve_url }: Review): void {
-  if (task.status !== 'awaiting_ack') {
-    throw new DispatcherError('wrong_state', `Task ${task.task_id} is ${task.status}; it awaits no acknowledgement.`, {
-      hint: `\`doe status ${task.task_id}\` says more.`,
-    });
-  }
   if (directive.ack === 'passkey') {
     throw new DispatcherError('not_allowed', 'This directive wants a passkey, which a terminal cannot ask for.', {
       hint: `Decide on the page: ${approve_url}`,
@@ -70,7 +73,13 @@ async function askQuestions(questions: string[]): Promise<string[]> {
   const answers: string[] = [];
   for (const question of questions) {
     say(quoted(question));
-    answers.push(await ask('Your answer: ', (answer) => (answer === '' ? null : answer)));
+    answers.push(
+      await ask('Your answer: ', (answer) => {
+        if (answer !== '') return answer;
+        say('It needs an answer.');
+        return null;
+      }),
+    );
   }
   return answers;
 }

@@ -50,4 +50,8 @@ export async function ask<T>(question: string, accept: (answer: string) => T | n
 
 /** A question that only `yes` or `no` answers. */
 export const askYesNo = (question: string): Promise<boolean> =>
-  ask(`${question} (yes/no) `, (answer) => (answer === 'yes' ? true : answer === 'no' ? false : null));
+  ask(`${question} (yes/no) `, (answer) => {
+    if (answer === 'yes' || answer === 'no') return answer === 'yes';
+    process.stdout.write('Type the whole word, yes or no.\n');
+    return null;
+  });

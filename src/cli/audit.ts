@@ -4,10 +4,11 @@ import type { z } from 'zod';
 import { loadConfig } from '../config.js';
 import { DispatcherError } from '../errors.js';
 import type { Dispatcher } from '../tools/dispatcher.js';
-import { listAudit, verifyAudit } from '../tools/index.js';
+import { listAudit, listTasks, verifyAudit } from '../tools/index.js';
 import { invoke } from '../tools/operation.js';
 import { type CommonOptions, settingsOf, terminalCall, withDispatcher } from './home.js';
 import { note, say, sayJson, sayJsonLine } from './output.js';
+import { orMeant } from './suggest.js';
 import { styled, table, visibleLine } from './text.js';
 
 export interface AuditOptions extends CommonOptions {
@@ -22,12 +23,38 @@ type Event = z.output<typeof listAudit.output>['events'][number];
 export async function run(action: string | undefined, options: AuditOptions): Promise<number> {
   const way = action === undefined ? list : Object.hasOwn(ways, action) ? ways[action] : undefined;
   if (way === undefined) {
-    throw new DispatcherError('invalid_input', `\`doe audit ${action}\` is no command.`, {
-      hint: 'There are `doe audit`, `doe audit verify` and `doe audit export`.',
+    throw new DispatcherError(
+      'invalid_input',
+      `\`doe audit ${action}\` is no command.${orMeant(String(action), Object.keys(ways))}`,
+      {
+        hint: 'There are `doe audit`, `doe audit verify` and `doe audit export`.',
+      },
+    );
+  }
+  if (options.seal !== undefined && action !== 'verify') {
+    throw new DispatcherError('invalid_input', '--seal is for `doe audit verify`.', {
+      hint: 'Leave it out, or verify.',
     });
   }
   const { home } = await settingsOf(options);
-  return withDispatcher(loadConfig(home), (dispatcher) => way(dispatcher, options));
+  return withDispatcher(loadConfig(home), async (dispatcher) => {
+    if (options.task !== undefined) await assertKnown(dispatcher, options.task);
+    return way(dispatcher, options);
+  });
+}
+
+/** Every task has an event of its making, also one that was removed since: without any, the id is a mistake. */
+async function assertKnown(dispatcher: Dispatcher, task: string): Promise<void> {
+  const { events } = await read(dispatcher, { task_id: task, limit: 1 });
+  if (events.length > 0) return;
+  const { tasks } = await invoke(dispatcher, listTasks, { limit: 200 }, terminalCall());
+  const meant = orMeant(
+    task,
+    tasks.map(({ task_id }) => task_id),
+  );
+  throw new DispatcherError('task_not_found', `There is no event of a task ${task}.${meant}`, {
+    hint: '`doe audit` shows the newest events of all.',
+  });
 }
 
 const read = (dispatcher: Dispatcher, input: z.input<typeof listAudit.input>) =>

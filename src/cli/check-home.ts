@@ -2,22 +2,18 @@
 import { constants, existsSync } from 'node:fs';
 import { access, stat } from 'node:fs/promises';
 import { createServer } from 'node:net';
-import { join } from 'node:path';
+import { isAbsolute, join } from 'node:path';
 import { assertStrongSecret } from '../acks/keys.js';
 import type { Config } from '../config.js';
 import { isInside } from '../directives/contain.js';
-import { createDirectives } from '../directives/load.js';
-import { DispatcherError } from '../errors.js';
 import { isLoopback, shortKeySettings } from '../exposure.js';
 import type { Dispatcher } from '../tools/dispatcher.js';
 import { trustEntries } from '../tools/trust.js';
 import { createInterpreters } from '../worker/interpreters.js';
 import { ask } from '../worker/run-script.js';
-import { problemsOf } from './directives.js';
-import { type Finding, ok, warning, wrong } from './finding.js';
+import { type Finding, ok, refused, warning, wrong } from './finding.js';
 import { withDispatcher } from './home.js';
 import { askHealth } from './locate-bridge.js';
-import { quietLog } from './output.js';
 import { whoListens } from './port-owner.js';
 
 const writableByOthers = 0o022;
@@ -25,18 +21,23 @@ const openToOthers = 0o077;
 
 /** Who can write in these folders decides what runs. */
 export async function homeFolder(home: string): Promise<Finding> {
-  try {
-    await access(home, constants.W_OK);
-  } catch {
+  if (!(await may(home, constants.R_OK | constants.W_OK | constants.X_OK)))
     return wrong('home', `${home} cannot be written.`, 'Give the user that runs doe the right to write there.');
-  }
   for (const name of ['.', 'directives', 'execution']) {
     const folder = join(home, name);
+    if (!(await may(folder, constants.R_OK | constants.X_OK)))
+      return wrong('home', `${folder} cannot be read.`, `chmod u+rx ${folder}, or run doe as the user that owns it.`);
     if (((await stat(folder)).mode & writableByOthers) !== 0)
       return warning('home', `Others may write in ${folder}, and so decide what runs.`, `chmod go-w ${folder}`);
   }
   return ok('home', home);
 }
+
+export const may = (path: string, mode: number): Promise<boolean> =>
+  access(path, mode).then(
+    () => true,
+    () => false,
+  );
 
 export async function environmentFile(home: string): Promise<Finding> {
   const file = join(home, '.env');
@@ -100,12 +101,11 @@ export async function* interpreters(config: Config): AsyncGenerator<Finding> {
   };
   for (const [name, script] of [
     ['python3', 'x.py'],
-    ['node', 'x.mjs'],
     ['bash', 'x.sh'],
   ] as const) {
     try {
       const { file } = await commandFor({ name: script, path: script, text: '' });
-      if (isInside(config.home, file)) {
+      if (isAbsolute(file) && isInside(config.home, file)) {
         // A home that nobody trusts yet may be looked at: nothing of its own is started for that.
         yield ok(name, `${file}, the home's own; not started here`);
         continue;
@@ -117,23 +117,6 @@ export async function* interpreters(config: Config): AsyncGenerator<Finding> {
     } catch (error) {
       yield { ...refused(name, error), status: 'warning' };
     }
-  }
-}
-
-export async function* directives({ home }: Config): AsyncGenerator<Finding> {
-  const port = createDirectives({ home, log: quietLog() });
-  try {
-    const all = await port.list();
-    if (all.length === 0) yield warning('directives', 'There are none.', 'Write one: `doe new directive <name>`.');
-    for (const directive of all) {
-      const [problem] = await problemsOf(port, directive);
-      const check = `directive ${directive.id}`;
-      yield problem === undefined
-        ? ok(check, directive.file)
-        : wrong(check, problem, `Mend ${directive.file} or its script.`);
-    }
-  } finally {
-    await port.close();
   }
 }
 
@@ -190,9 +173,4 @@ async function integrations({ integrations: known, directives }: Dispatcher): Pr
         : ok(label, 'Not configured, and no directive uses it.');
     }),
   );
-}
-
-function refused(check: string, error: unknown): Finding {
-  if (error instanceof DispatcherError) return wrong(check, error.message, error.hint ?? '');
-  throw error;
 }

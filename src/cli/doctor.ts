@@ -42,7 +42,7 @@ async function* examine(options: CommonOptions): AsyncGenerator<Finding> {
   yield checks.keys(config);
   yield await checks.port(config);
   yield* checks.interpreters(config);
-  yield* checks.directives(config);
+  yield* (await import('./check-directives.js')).directives(config);
   yield* checks.database(config);
 }
 
@@ -57,7 +57,10 @@ async function attempt<T>(work: () => Promise<T>): Promise<T | DispatcherError> 
 
 const marks = { ok: 'green', warning: 'yellow', wrong: 'red' } as const;
 
+/** Most names fit; a longer one moves its own line alone. */
+const checkWidth = 30;
+
 function tell({ check, status, found, mend }: Finding): void {
-  say(`${styled(marks[status], status.padEnd(7))}  ${visibleLine(check).padEnd(24)} ${visibleLine(found)}`);
-  if (mend !== null) say(`${' '.repeat(9)}${' '.repeat(24)} ${visibleLine(mend)}`);
+  say(`${styled(marks[status], status.padEnd(7))}  ${visibleLine(check).padEnd(checkWidth)} ${visibleLine(found)}`);
+  if (mend !== null) say(`${' '.repeat(9 + checkWidth)} ${visibleLine(mend)}`);
 }

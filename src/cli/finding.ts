@@ -1,4 +1,5 @@
 // What one check of `doe doctor` comes to.
+import { DispatcherError } from '../errors.js';
 
 export interface Finding {
   check: string;
@@ -16,3 +17,9 @@ export const warning = (check: string, found: string, mend: string): Finding => 
   mend,
 });
 export const wrong = (check: string, found: string, mend: string): Finding => ({ check, status: 'wrong', found, mend });
+
+/** A refusal as a finding, with its hint as the mend; a fault of ours goes on. */
+export function refused(check: string, error: unknown): Finding {
+  if (error instanceof DispatcherError) return wrong(check, error.message, error.hint ?? '');
+  throw error;
+}

@@ -11,7 +11,7 @@ import { invoke } from '../tools/operation.js';
 import { surroundings } from './environment.js';
 import { type CommonOptions, terminalCall, withDispatcher } from './home.js';
 import { note, say, sayJson } from './output.js';
-import { exampleFile, launchFor, type Snippet, snippets } from './snippets.js';
+import { exampleFile, installLine, type Launch, launchFor, type Snippet, shellWord, snippets } from './snippets.js';
 import { bold, dim, indented } from './text.js';
 
 export async function run(options: CommonOptions): Promise<void> {
@@ -31,7 +31,7 @@ export async function run(options: CommonOptions): Promise<void> {
   if (options.json === true) return sayJson({ ...plain(done), clients: snippets(launch) });
   tell(done);
   for (const snippet of snippets(launch)) tellSnippet(snippet);
-  tellNext(home, laid);
+  tellNext(home, laid, launch);
 }
 
 /** What an existing `.env` gets wrong is told before anything is written. */
@@ -88,12 +88,14 @@ function tellSnippet({ client, file, text, link }: Snippet): void {
   if (link !== undefined) say(dim(indented(`or open ${link}`)));
 }
 
-function tellNext(home: string, { created }: LaidOut): void {
-  const first = created.find((name) => name.endsWith('.md'));
+function tellNext(home: string, { created }: LaidOut, { command }: Launch): void {
+  const at = `--home ${shellWord(home)}`;
+  const first = created.includes(firstToRead) ? `Read ${firstToRead}, then write` : 'Write';
   say(`\n${bold('Next')}`);
   say(`  1. Put one of the above into your client, then ask it: "Which directives are there?"`);
-  say(
-    `  2. Or without a client: \`doe serve --home ${home}\`, and in another terminal \`doe directives --home ${home}\`.`,
-  );
-  if (first !== undefined) say(`  3. Read ${first}, then write your own: \`doe new directive my-job --home ${home}\`.`);
+  say(`  2. Or without a client: \`doe serve ${at}\`, and in another terminal \`doe directives ${at}\`.`);
+  say(`  3. ${first} your own: \`doe new directive my-job ${at}\`.`);
+  if (command === 'npx') say(`  npx leaves no \`doe\` behind. To have it at hand: \`${installLine}\``);
 }
+
+const firstToRead = 'directives/import-site.md';

@@ -1,5 +1,6 @@
 // The table of contents of the command line. Each command's code is loaded only when it runs, so that help stays quick.
 import { type Command, InvalidArgumentError, Option, Command as Program } from 'commander';
+import type { TaskStatus } from '../tasks/states.js';
 import { version } from '../version.js';
 
 /** What a command's module brings: it answers the exit code, or nothing for 0. */
@@ -21,8 +22,17 @@ const actor = new Option('--actor <name>', 'the name that goes into the record (
 const grace = new Option('--grace <seconds>', 'how long running scripts get when it stops')
   .argParser(wholeNumber)
   .default(30);
+const statuses = [
+  'awaiting_ack',
+  'queued',
+  'running',
+  'succeeded',
+  'failed',
+  'needs_anneal',
+  'cancelled',
+] as const satisfies TaskStatus[];
 const paging = [
-  new Option('--limit <count>', 'at most so many').argParser(wholeNumber),
+  new Option('--limit <count>', 'at most so many, 1 to 200').argParser(between(1, 200)),
   new Option('--cursor <cursor>', 'next_cursor of the page before'),
 ];
 
@@ -120,7 +130,7 @@ const groups: Group[] = [
         does: 'list tasks, newest first',
         run: async () => (await import('./tasks.js')).run,
         options: [
-          new Option('--status <status>', 'such as awaiting_ack, running, needs_anneal'),
+          new Option('--status <status>', 'in this state').choices(statuses),
           new Option('--project <project_id>', 'of this project'),
           new Option('--type <task_type>', 'of this task type'),
           ...paging,
@@ -132,7 +142,7 @@ const groups: Group[] = [
         usage: 'status <task_id>',
         does: 'one task, its last log lines and the next step',
         run: async () => (await import('./status.js')).run,
-        options: [new Option('--wait <seconds>', 'for the next change, at most 45').argParser(wholeNumber), json],
+        options: [new Option('--wait <seconds>', 'for the next change, at most 45').argParser(between(0, 45)), json],
       },
       {
         usage: 'logs <task_id>',
@@ -206,7 +216,11 @@ const groups: Group[] = [
         usage: 'anneal list',
         does: 'list the repairs',
         run: async () => (await import('./anneal.js')).list,
-        options: [new Option('--status <status>', 'open, completed or dismissed'), ...paging, json],
+        options: [
+          new Option('--status <status>', 'in this state').choices(['open', 'completed', 'dismissed']),
+          ...paging,
+          json,
+        ],
       },
       {
         usage: 'anneal show <aid>',
@@ -243,7 +257,7 @@ const groups: Group[] = [
         options: [
           new Option('--task <task_id>', 'of this task only'),
           new Option('--after <seq>', 'events after this one (default: the newest)').argParser(wholeNumber),
-          new Option('--limit <count>', 'at most so many').argParser(wholeNumber),
+          new Option('--limit <count>', 'at most so many, 1 to 1000').argParser(between(1, 1000)),
           new Option('--seal <hash>', 'with verify: the seal that an earlier verify showed must still be there'),
           json,
         ],
@@ -271,7 +285,11 @@ export function createProgram(end: (code: number) => void): Command {
   const program = new Program('doe')
     .description('Directive, Orchestration, Execution: real work by written procedure, acknowledged by a person.')
     .version(version, '-V, --version')
-    .option('--home <dir>', 'the home folder (else DOE_HOME, else the nearest one above that you laid out or trusted)')
+    .option(
+      '--home <dir>',
+      'the home folder (else DOE_HOME, else the nearest one above that you laid out or trusted)',
+      folderName,
+    )
     .configureHelp({ showGlobalOptions: true, subcommandTerm: (command) => command.name() })
     .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'doe: ')) })
     .showSuggestionAfterError()
@@ -308,6 +326,20 @@ function add(
 const familyOf = (program: Command, name: string, description: string): Command =>
   program.commands.find((command) => command.name() === name) ??
   program.command(name).description(description).helpCommand(false);
+
+/** An empty one is a variable of a shell that was not set: the nearest home would be a guess. */
+function folderName(text: string): string {
+  if (text === '') throw new InvalidArgumentError('It must name a folder.');
+  return text;
+}
+
+function between(low: number, high: number): (text: string) => number {
+  return (text) => {
+    const number = wholeNumber(text);
+    if (number < low || number > high) throw new InvalidArgumentError(`It must be ${low} to ${high}.`);
+    return number;
+  };
+}
 
 function wholeNumber(text: string): number {
   if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError('It must be a whole number.');

@@ -13,6 +13,9 @@ const byNpx = (home: string): Launch => ({
   args: ['-y', '--allow-scripts=better-sqlite3', 'doe-dispatcher', 'mcp', '--home', home],
 });
 
+/** What puts `doe` itself on the PATH. */
+export const installLine = 'npm install --global --allow-scripts=better-sqlite3 doe-dispatcher';
+
 /** As this very command was started: by npx where it came from npx's cache, else by its own path, which needs no PATH. */
 export function launchFor(home: string, { execPath, argv }: Pick<NodeJS.Process, 'execPath' | 'argv'>): Launch {
   const script = realpathSync(argv[1] ?? '');
@@ -36,7 +39,7 @@ export const exampleFile = ({ command, args }: Launch): string =>
     },
   });
 
-const shellWord = (word: string): string =>
+export const shellWord = (word: string): string =>
   /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
 
 export interface Snippet {

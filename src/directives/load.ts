@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { closest, distance } from 'fastest-levenshtein';
 import { computeBinding } from '../acks/binding.js';
 import { DispatcherError } from '../errors.js';
+import { unreadable } from '../home.js';
 import type { Log } from '../log.js';
 import { containedPath } from './contain.js';
 import type { Directive, Directives, TaskDirective } from './index.js';
@@ -81,7 +82,7 @@ function entriesOf(folder: string): Dirent[] {
     return readdirSync(folder, { withFileTypes: true }).sort((one, other) => (one.name < other.name ? -1 : 1));
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
-    throw error;
+    throw unreadable(folder, error);
   }
 }
 

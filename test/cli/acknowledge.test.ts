@@ -188,6 +188,7 @@ describe('acknowledging at a terminal', () => {
     const { code, stdout } = await at.atTerminal(['ack', 'T-ack', '--home', at.home], []);
     expect(code).toBe(1);
     expect(stdout).toContain('awaits no acknowledgement');
+    expect(stdout).not.toContain('Payload');
   });
 
   test('the same command again is the same task: it is followed to its end', async () => {

@@ -82,6 +82,18 @@ it('refuses what it does not know, and names what there is', async () => {
     code: 2,
     stderr: expect.stringContaining('doe audit verify'),
   });
+  const home = await homeWithTasks();
+  const refused: [string[], string][] = [
+    [['verfy'], 'Did you mean verify?'],
+    [['--seal', 'f'.repeat(64)], 'doe audit verify'],
+    [['--task', 'TASK1x'], 'Did you mean TASK1?'],
+    [['export', '--task', 'nothing-alike'], 'There is no event of a task nothing-alike'],
+  ];
+  for (const [args, words] of refused) {
+    const { code, stdout, stderr } = await doe(home, 'audit', ...args);
+    expect({ args, code, stdout }).toEqual({ args, code: 2, stdout: '' });
+    expect(stderr).toContain(words);
+  }
 });
 
 it('backs up into a file of its own, and overwrites nothing', async () => {

@@ -32,8 +32,9 @@ describe('doe doctor', () => {
     const { code, findings } = await examine(at);
     expect(findings.filter(({ status }) => status === 'wrong')).toEqual([]);
     expect(code).toBe(0);
-    const all = 'node, database driver, home, .env, secret, keys, port, python3, bash, database, trust';
-    expect(findings.map(({ check }) => check)).toEqual(expect.arrayContaining(all.split(', ')));
+    const all = 'node, database driver, home, .env, secret, keys, port, python3, bash, directive import-site';
+    const further = 'script import_site.py, script trigger_workflow.mjs, database, trust, integration netlify';
+    expect(findings.map(({ check }) => check)).toEqual(expect.arrayContaining([all, further].join(', ').split(', ')));
     for (const value of Object.values(parse(readFileSync(join(at.home, '.env')))))
       expect(JSON.stringify(findings)).not.toContain(value);
   });
@@ -122,6 +123,39 @@ describe('doe doctor', () => {
     expect(JSON.parse(stdout)).toMatchObject({ ok: false });
     expect(stdout).toContain('doe init');
   });
+});
+
+test('of scripts it says what would not run, what never asks for its acknowledgement, and which settings are missing', async () => {
+  const at = place({
+    ...smallHome,
+    ...ownSecrets,
+    'directives/ruby.md': '---\nscript: ruby.rb\n---\n# Ruby\n',
+    'execution/ruby.rb': '#!/no/such/ruby\n',
+    'directives/nothing.md': '---\nscript: nothing.txt\n---\n# Nothing\n',
+    'execution/nothing.txt': 'no first line\n',
+    'directives/wants.md': '---\nscript: good.sh\nsecrets: [GIVEN_TOKEN, MISSING_TOKEN]\n---\n# Wants\n',
+    'execution/good.sh': 'curl "$MCP_URL/mcp/validate-ack"\n',
+  });
+  const { code, findings } = await examine(at, { GIVEN_TOKEN: 'a-token' });
+  expect(code).toBe(1);
+  expect(named(findings, 'script ruby.rb')).toMatchObject({
+    status: 'wrong',
+    found: expect.stringContaining('/no/such/ruby'),
+  });
+  expect(named(findings, 'script nothing.txt')).toMatchObject({ status: 'wrong' });
+  expect(named(findings, 'script hello.sh')).toMatchObject({ status: 'warning' });
+  expect(named(findings, 'script good.sh')).toMatchObject({ status: 'ok' });
+  expect(named(findings, 'directive wants')).toMatchObject({
+    status: 'warning',
+    found: expect.stringMatching(/given MISSING_TOKEN, which/),
+  });
+});
+
+test('in the home itself, bash is not taken for a program of the home', async () => {
+  const at = place(smallHome);
+  const { stdout } = await at.doe(['doctor', '--json', '--home', '.']);
+  const { findings } = JSON.parse(stdout) as { findings: Finding[] };
+  expect(named(findings, 'bash')?.found).toContain('GNU bash');
 });
 
 test('doctor starts nothing that the home brings along', async () => {

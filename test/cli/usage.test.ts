@@ -57,6 +57,11 @@ describe('usage', () => {
     [['start-task', 'a', 'b'], "missing required argument 'task_id'"],
     [['status', 'a', 'b'], 'too many arguments'],
     [['serve', '--grace', 'soon'], 'It must be a whole number.'],
+    [['tasks', '--status', 'done'], 'Allowed choices are awaiting_ack,'],
+    [['tasks', '--limit', '201'], 'It must be 1 to 200.'],
+    [['status', 'a', '--wait', '46'], 'It must be 0 to 45.'],
+    [['anneal', 'list', '--status', 'x'], 'Allowed choices are open, completed, dismissed.'],
+    [['tasks', '--home', ''], 'It must name a folder.'],
     [['new', 'directive', 'x', '--language', 'perl'], 'Allowed choices are python, node, shell.'],
   ])('wrong usage %j: exit 2, with what is wrong', async (args, words) => {
     const { code, stderr, stdout } = await at.doe(args);

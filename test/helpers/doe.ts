@@ -1,6 +1,15 @@
 // The built command as a person starts it: a process of its own, with surroundings that belong to the test alone.
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -54,11 +63,22 @@ export interface RunOptions {
   cwd?: string;
   environment?: Record<string, string>;
   input?: string;
+  /** As a user without rights, where the tests run as root, who may read everything. The place becomes that user's. */
+  unprivileged?: boolean;
 }
 
 /** Runs the clean-up when the present test is over, or, in a describe, when its tests are. In a hook it would never run. */
 const whenOver = (clean: () => void): void =>
   (TestRunner.getCurrentTest() === undefined ? afterAll : onTestFinished)(clean);
+
+const nobody = 65_534;
+
+function giveTo(folder: string, user: number): void {
+  // All temporary folders lie in one that only we may enter.
+  chmodSync(dirname(folder), 0o711);
+  const names = readdirSync(folder, { recursive: true, encoding: 'utf8' });
+  for (const name of ['.', ...names]) chownSync(join(folder, name), user, user);
+}
 
 /** A place with a home laid out by hand; gone when the test, or the file's tests, are over. */
 export function place(files: Record<string, string> = {}): Place {
@@ -81,7 +101,10 @@ export function place(files: Record<string, string> = {}): Place {
   };
   const running = new Set<ChildProcess>();
   const start = (file: string, args: string[], options: RunOptions = {}) => {
+    const asNobody = options.unprivileged === true && process.getuid?.() === 0 ? { uid: nobody, gid: nobody } : {};
+    if ('uid' in asNobody) giveTo(folder, nobody);
     const child = spawn(file, args, {
+      ...asNobody,
       cwd: options.cwd ?? home,
       env: { ...environment, ...options.environment },
       stdio: ['pipe', 'pipe', 'pipe'],

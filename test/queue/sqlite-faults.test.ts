@@ -305,7 +305,7 @@ describe('a backup', () => {
     writeFileSync(join(folder, 'mine'), 'mine');
     await expect(store.backup(join(folder, 'mine'))).rejects.toMatchObject({ code: 'file_exists' });
     await expect(store.backup(fileIn(home))).rejects.toMatchObject({ code: 'file_exists' });
-    await expect(store.backup(join(folder, 'no', 'such', 'folder'))).rejects.toMatchObject({ code: 'home_not_found' });
+    await expect(store.backup(join(folder, 'no', 'such', 'folder'))).rejects.toMatchObject({ code: 'invalid_input' });
     expect(readFileSync(join(folder, 'mine'), 'utf8')).toBe('mine');
     expect(readdirSync(folder)).toEqual(['mine']);
   });

@@ -91,11 +91,27 @@ export const createBackup =
       linkSync(partial, target);
       sync(dirname(target));
     } catch (error) {
-      throw (error as NodeJS.ErrnoException).code === 'EEXIST' ? fileExists(target) : translate(error, target);
+      throw noPlace(target, error) ?? translate(error, target);
     } finally {
       rmSync(partial, { force: true });
     }
   };
+
+/** Why nothing can be put there; null where it is not the place's fault. */
+function noPlace(target: string, cause: unknown): DispatcherError | null {
+  const { code } = cause as NodeJS.ErrnoException;
+  if (code === 'EEXIST') return fileExists(target);
+  const why = {
+    ENOENT: 'there is no such folder',
+    ENOTDIR: 'a part of the path is a file',
+    EACCES: 'this user may not write there',
+  }[code ?? ''];
+  if (why === undefined) return null;
+  return new DispatcherError('invalid_input', `${target} cannot be made: ${why}.`, {
+    hint: 'Name a file in a folder that is there and that you may write to.',
+    cause,
+  });
+}
 
 const fileExists = (file: string) =>
   new DispatcherError('file_exists', `${file} is there already; a backup overwrites nothing.`, {
