@@ -20,18 +20,19 @@ function fill(home, count, change) {
   db.close();
 }
 
-/** Against an empty queue; a limit costs a look at its type, so there the short queue has two of that type. */
+/** Against an empty queue; a limit costs a look at its type or project, so there the short queue has two of them. */
 const backlogs = {
   'due tasks': { change: {}, few: 0 },
   'tasks that wait for their time': { change: { run_after: '9e15', due: '0' }, few: 0 },
   'tasks of a type at its limit': { change: { task_type: "'held'", concurrency: '1', priority: '10' }, few: 2 },
+  'tasks of a project at its limit': { change: { project_id: "'full'", priority: '10' }, few: 2, projectLimit: 1 },
 };
 
 export async function claimWithFullQueue({ dist, queued, claims }) {
   const { openSqliteStore } = await load(dist, 'queue/sqlite/index.js');
   const { systemClock } = await load(dist, 'clock.js');
   const checks = [];
-  for (const [name, { change, few }] of Object.entries(backlogs)) {
+  for (const [name, { change, few, projectLimit = 0 }] of Object.entries(backlogs)) {
     await withHome((home) =>
       withHome(async (emptyHome) => {
         const open = async (folder) => {
@@ -42,8 +43,9 @@ export async function claimWithFullQueue({ dist, queued, claims }) {
         const [full, empty] = [await open(home), await open(emptyHome)];
         fill(home, queued, change);
         if (few > 0) fill(emptyHome, few, change);
-        if (change.concurrency !== undefined) await Promise.all([full, empty].map(holdBack));
-        const ratio = await compare(full, empty, claims);
+        const claimer = { ...worker, projectLimit };
+        if (few > 0) await Promise.all([full, empty].map((store) => holdBack(store, claimer)));
+        const ratio = await compare({ full, empty, claimer }, claims);
         checks.push({
           name: `claim with ${queued.toLocaleString('en')} ${name} against ${few === 0 ? 'an empty queue' : few}`,
           value: ratio,
@@ -58,11 +60,11 @@ export async function claimWithFullQueue({ dist, queued, claims }) {
 }
 
 /** Claims and gives back, in turns on both, and compares the medians. */
-async function compare(full, empty, claims) {
+async function compare({ full, empty, claimer }, claims) {
   const times = { full: [], empty: [] };
   const measure = async (store, into) => {
     const from = performance.now();
-    const claim = await store.tasks.claim(worker);
+    const claim = await store.tasks.claim(claimer);
     into.push(performance.now() - from);
     await store.tasks.release(claim.runId);
   };
@@ -74,8 +76,8 @@ async function compare(full, empty, claims) {
   return median(times.full.slice(half)) / median(times.empty.slice(half));
 }
 
-/** Takes the one that the limit allows, so that all others of its type stand before the next task and may not pass. */
-async function holdBack(store) {
-  const claim = await store.tasks.claim(worker);
-  if (claim.task.taskType !== 'held') throw new Error('The limited type should have been first.');
+/** Takes the one that the limit allows, so that all others under it stand before the next task and may not pass. */
+async function holdBack(store, claimer) {
+  const claim = await store.tasks.claim(claimer);
+  if (claim.task.priority !== 10) throw new Error('What is limited should have been first.');
 }

@@ -127,6 +127,21 @@ export function claimConformance(under: StoreUnderTest): void {
       expect(await claimAll(store)).toEqual(['r3']);
     });
 
+    it('chooses by priority and age among the projects that have room', async () => {
+      const { store } = under;
+      const one = { ...worker, projectLimit: 1 };
+      const limited = { taskType: 'limited', policy: { concurrency: 5 } };
+      await create({ id: 'r1', projectId: 'red', priority: 10 });
+      await create({ id: 'r2', projectId: 'red', priority: 9 });
+      await create({ id: 'r3', projectId: 'red', priority: 9, ...limited });
+      await create({ id: 'z1', projectId: 'zinc' });
+      await create({ id: 'b1', projectId: 'blue' });
+      await create({ id: 'g1', projectId: 'green', ...limited });
+      await create({ id: 'a1', projectId: 'amber', priority: 1, ...limited });
+      expect(await claimAll(store, one)).toEqual(['r1', 'a1', 'z1', 'b1', 'g1']);
+      expect(await claimAll(store, { ...worker, projectLimit: 3 })).toEqual(['r2', 'r3']);
+    });
+
     it('chooses by priority and age also between limited and unlimited types', async () => {
       const { store } = under;
       await create({ id: 'free' });

@@ -13,6 +13,13 @@ const indexOf: Record<Exclude<keyof typeof claimStatements, 'fullProjects'>, Reg
   unlimited: /^SCAN tasks USING (COVERING )?INDEX tasks_to_claim$/,
   nextLimitedType: /^SEARCH tasks USING (COVERING )?INDEX tasks_limited \(task_type>\?\)$/,
   headOfType: /^SEARCH tasks USING (COVERING )?INDEX tasks_limited \(task_type=\?\)$/,
+  nextProject: /^SEARCH tasks USING (COVERING )?INDEX tasks_to_claim_of_project \(project_id>\?\)$/,
+  headOfProject: /^SEARCH tasks USING (COVERING )?INDEX tasks_to_claim_of_project \(project_id=\?\)$/,
+  nextProjectOfType:
+    /^SEARCH tasks USING (COVERING )?INDEX tasks_limited_of_project \(task_type=\? AND project_id>\?\)$/,
+  headOfTypeAndProject:
+    /^SEARCH tasks USING (COVERING )?INDEX tasks_limited_of_project \(task_type=\? AND project_id=\?\)$/,
+  projectOf: /^SEARCH tasks USING INTEGER PRIMARY KEY \(rowid=\?\)$/,
   inHands: /^SEARCH tasks USING (COVERING )?INDEX tasks_leased \(task_type=\?\)$/,
   take: /^SEARCH tasks USING INTEGER PRIMARY KEY \(rowid=\?\)$/,
 };

@@ -255,4 +255,12 @@ CREATE INDEX consents_by_task ON consents (task_id, id);
 CREATE TABLE nonces (id TEXT PRIMARY KEY, purpose TEXT NOT NULL, data TEXT NOT NULL, expires_at INTEGER NOT NULL) STRICT;
 `,
   },
+  {
+    // A claim that passes over full projects goes from project to project, not from task to task.
+    version: 2,
+    sql: `
+CREATE INDEX tasks_to_claim_of_project ON tasks (project_id, priority DESC, seq) WHERE status = 'queued' AND run_id IS NULL AND due = 1 AND concurrency = 0;
+CREATE INDEX tasks_limited_of_project ON tasks (task_type, project_id, priority DESC, seq) WHERE status = 'queued' AND run_id IS NULL AND due = 1 AND concurrency > 0;
+`,
+  },
 ];
