@@ -357,8 +357,8 @@ export interface Seal {
 
 /** One row of the audit trail that is not as it was written. */
 export interface AuditFault {
-  kind: 'event_missing' | 'event_changed' | 'event_unproven' | 'seal_missing' | 'seal_changed';
-  /** Of the event; of the seal for the faults of seals. */
+  kind: 'event_missing' | 'event_changed' | 'event_unproven' | 'seal_missing' | 'seal_changed' | 'state_unproven';
+  /** Of the event; of the seal for the faults of seals; of the newest event where a task is not where it says. */
   seq: number;
   taskId: string | null;
   /** One sentence for a person. */

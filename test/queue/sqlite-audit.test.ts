@@ -116,6 +116,23 @@ describe('the audit trail finds', () => {
     expect(await faultsOf(home)).toEqual([{ kind: 'event_missing', seq: 6, taskId: 'c' }]);
   });
 
+  it('a chain that was cut off so before it was sealed, by where its task is', async () => {
+    const home = await trail();
+    tamper(home, (db) =>
+      db.exec("DELETE FROM events WHERE seq > 3; UPDATE sqlite_sequence SET seq = 3 WHERE name = 'events'"),
+    );
+    expect(await faultsOf(home)).toEqual([
+      { kind: 'state_unproven', seq: 0, taskId: 'c' },
+      { kind: 'state_unproven', seq: 2, taskId: 'b' },
+    ]);
+  });
+
+  it('a task that was moved past its trail', async () => {
+    const home = await trail({ sealed: true });
+    tamper(home, (db) => db.exec("UPDATE tasks SET status = 'succeeded' WHERE id = 'a'"));
+    expect(await faultsOf(home)).toEqual([{ kind: 'state_unproven', seq: 3, taskId: 'a' }]);
+  });
+
   it('a seal that was edited or removed', async () => {
     const edited = await trail({ sealed: true });
     tamper(edited, (db) => db.exec("UPDATE seals SET heads = '[]' WHERE seq = 1"));

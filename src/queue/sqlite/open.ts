@@ -15,6 +15,9 @@ const walLimitPages = 10_000;
 /** What the write-ahead log keeps of the disk once it was written back. */
 const walKeptBytes = 16 * 1024 * 1024;
 
+/** Enough for the pages that moves touch: more would only fill up with the history, and the system caches the file anyway. */
+const cacheKiB = 2048;
+
 /** @throws DispatcherError `home_not_found`, `home_not_writable`, `database_newer`, `database_broken`, `native_binding_missing` */
 export function openDatabase(path: string): Database {
   let db: Database | undefined;
@@ -29,6 +32,7 @@ export function openDatabase(path: string): Database {
     db.pragma('foreign_keys = ON');
     db.pragma(`wal_autocheckpoint = ${walLimitPages}`);
     db.pragma(`journal_size_limit = ${walKeptBytes}`);
+    db.pragma(`cache_size = -${cacheKiB}`);
     migrate(db);
     db.pragma(`busy_timeout = ${busyStepMs}`);
     chmodSync(path, 0o600);

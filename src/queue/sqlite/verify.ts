@@ -15,7 +15,8 @@ export async function verifyTrail(db: Database): Promise<AuditReport> {
   const newest = { event: lastGiven.get('events') ?? 0, seal: lastGiven.get('seals') ?? 0 };
   const events = await verifyEvents(db, newest.event);
   const seals = await verifySeals(db, newest.seal, events.faults);
-  const faults = [...events.faults.values(), ...seals.faults].sort((one, other) => one.seq - other.seq);
+  const states = await verifyStates(db, [...events.faults.values()]);
+  const faults = [...events.faults.values(), ...seals.faults, ...states].sort((one, other) => one.seq - other.seq);
   return { events: events.count, ...seals.report, faults: faults.slice(0, faultLimit) };
 }
 
@@ -84,6 +85,37 @@ function faultOf(row: Linked, afterRemoved: boolean): AuditFault {
   return afterRemoved
     ? { kind: 'event_unproven', ...about, message: `The ${named(row)} cannot be checked: one before it was removed.` }
     : { kind: 'event_changed', ...about, message: `The ${named(row)} was edited or moved, or the one before it was.` };
+}
+
+interface State {
+  seq: number;
+  id: string;
+  status: string;
+  event: number | null;
+  to_status: string | null;
+}
+
+/** Every task is where its newest event left it: events cut off the end before they were sealed show here, and tasks moved past them. */
+async function verifyStates(db: Database, known: AuditFault[]): Promise<AuditFault[]> {
+  // What a removed event leaves behind is told already.
+  if (known.some(({ kind, taskId }) => kind === 'event_missing' && taskId === null)) return [];
+  const told = new Set(known.map(({ taskId }) => taskId));
+  const page = prepareOnce<[number, number], State>(
+    db,
+    `SELECT t.seq, t.id, t.status, e.seq AS event, e.to_status FROM tasks AS t LEFT JOIN events AS e
+       ON e.seq = (SELECT max(n.seq) FROM events AS n WHERE n.task_id = t.id AND n.to_status IS NOT NULL)
+     WHERE t.seq > ? ORDER BY t.seq LIMIT ?`,
+  );
+  const faults: AuditFault[] = [];
+  for await (const { id, status, event, to_status: to } of paged((after) => page.all(after, pageSize)))
+    if (to !== status && !told.has(id) && faults.length < faultLimit)
+      faults.push({
+        kind: 'state_unproven',
+        seq: event ?? 0,
+        taskId: id,
+        message: `Task ${id} is ${status}, and its newest event ${event === null ? 'is missing' : `(${event}) says ${to}`}: an event after it was removed, or the task was changed past the trail.`,
+      });
+  return faults;
 }
 
 /** Each seal against its hash, and the heads that it keeps against the events that are there. */
