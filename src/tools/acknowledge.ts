@@ -16,6 +16,7 @@ import {
   type Task,
   taskIdSchema,
 } from '../tasks/task.js';
+import { consentingNow, orNoteRefusal } from './ack-rounds.js';
 import { parseAnswers } from './answers.js';
 import { nextStep } from './create-task.js';
 import type { Dispatcher } from './dispatcher.js';
@@ -59,7 +60,8 @@ export const acknowledge = defineOperation({
     if (fields.decision === 'reject') return reject(dispatcher, task, fields, call);
     if (task.status !== 'awaiting_ack') throw wrongState(task, 'an acknowledgement', ['awaiting_ack']);
     const current = await assertAsShown(dispatcher, task, fields.binding, call);
-    const assurance = assuranceOf(call, current.policy);
+    const refusable = { task, call, actorId: fields.actor_id };
+    const assurance = await orNoteRefusal(dispatcher, refusable, () => assuranceOf(call, current.policy));
     const answers = parseAnswers(
       fields.answers_json as string | JsonValue[] | undefined,
       current.pinned.directive.frontMatter.questions,
@@ -113,16 +115,6 @@ async function consentsMissing(
   return Math.max(0, quorum - [...owners].filter(counts).length);
 }
 
-const eventsLookedAt = 500;
-
-/** Who consented since the task came to await its ack: a consent to an earlier round covers no later one, though its binding be the same. */
-export async function consentingNow({ ledger }: Dispatcher['store'], { id, pins }: Task): Promise<Set<string>> {
-  const events = await ledger.events({ taskId: id, limit: eventsLookedAt, newest: true });
-  const since = events.slice(events.findLastIndex(({ to }) => to === 'awaiting_ack') + 1);
-  const consents = since.filter(({ type, data }) => type === 'consented' && data.binding === pins.binding);
-  return new Set(consents.map(({ data }) => String(data.owner)));
-}
-
 const stillAwaiting = async (dispatcher: Dispatcher, task: Task, missing: number) => ({
   ack_id: null,
   task_id: task.id,
@@ -134,7 +126,9 @@ const stillAwaiting = async (dispatcher: Dispatcher, task: Task, missing: number
 });
 
 async function reject(dispatcher: Dispatcher, task: Task, fields: z.output<typeof input>, call: CallContext) {
-  if (!isOperator(call) && call.evidence === undefined) throw notEnough('To refuse a task', 'operator');
+  await orNoteRefusal(dispatcher, { task, call, actorId: fields.actor_id }, () => {
+    if (!isOperator(call) && call.evidence === undefined) throw notEnough('To refuse a task', 'operator');
+  });
   const cancelled = await dispatcher.store.tasks.reject(
     task.id,
     byOf(call, fields.actor_id),

@@ -1,6 +1,6 @@
 // The audit trail as operators read it, and nobody else.
 import { expect, it } from 'vitest';
-import { createTask, listAudit, verifyAudit } from '../../src/tools/index.js';
+import { acknowledge, cancelTask, createTask, listAudit, retryTask, verifyAudit } from '../../src/tools/index.js';
 import { callers, createTestApp } from '../helpers/test-app.js';
 
 const threeTasks = async () => {
@@ -85,4 +85,28 @@ it('is there over HTTP for an operator key', async () => {
   expect(await (await app.request('/audit/verify')).json()).toMatchObject({ ok: true, intact: true });
   expect((await app.request('/audit', { key: 'agent-key-for-tests-0123456789abcdefghij' })).status).toBe(403);
   expect((await app.request('/audit', { key: null })).status).toBe(401);
+});
+
+it('has who tried to acknowledge or refuse with too weak a word, once for each key and round', async () => {
+  const app = await threeTasks();
+  const tryAll = async () => {
+    for (const caller of [callers.agent, callers.stdio])
+      for (const decision of ['approve', 'reject', 'approve'] as const)
+        await expect(app.call(acknowledge, { task_id: 'a', actor_id: 'eve', decision }, caller)).rejects.toMatchObject({
+          code: 'not_allowed',
+        });
+  };
+  await tryAll();
+  const types = async () =>
+    (await app.call(listAudit, { task_id: 'a' })).events.map(({ type, key_id, channel }) => [type, key_id, channel]);
+  const refusals = [
+    ['ack_refused', 'ag', 'http'],
+    ['ack_refused', null, 'stdio'],
+  ];
+  expect((await types()).slice(1)).toEqual(refusals);
+  await app.call(cancelTask, { task_id: 'a' });
+  await app.call(retryTask, { task_id: 'a' });
+  await tryAll();
+  expect((await types()).slice(-2)).toEqual(refusals);
+  expect(await app.call(verifyAudit, {})).toMatchObject({ intact: true });
 });

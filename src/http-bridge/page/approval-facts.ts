@@ -5,7 +5,7 @@ import type { EffectivePolicy } from '../../directives/policy.js';
 import { DispatcherError } from '../../errors.js';
 import type { Credential } from '../../queue/store.js';
 import type { Task } from '../../tasks/task.js';
-import { consentingNow } from '../../tools/acknowledge.js';
+import { consentingNow } from '../../tools/ack-rounds.js';
 import type { Dispatcher } from '../../tools/dispatcher.js';
 import { checkPins, directiveNow, textsWith, wouldPin } from '../../tools/pinning.js';
 import { changesSince } from '../../tools/review.js';

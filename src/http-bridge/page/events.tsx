@@ -4,6 +4,7 @@ import type { Event } from '../../queue/store.js';
 const texts: Record<string, string> = {
   created: 'created',
   acknowledged: 'approved',
+  ack_refused: 'an approval was not allowed',
   rejected: 'refused',
   pinned_anew: 'changed before the approval, pinned anew',
   stale: 'waited too long for an approval',
