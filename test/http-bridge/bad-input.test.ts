@@ -1,11 +1,8 @@
 // Whatever a caller sends, the answer is an answer: never a 5xx, never a hang, and the bridge goes on.
 // DOE_FUZZ_RUNS sets how many requests are made up for HTTP, and as many for MCP over stdio; a nightly run takes 20000.
 import { spawn } from 'node:child_process';
-import { readFileSync, rmSync, watch } from 'node:fs';
 import { Agent, request } from 'node:http';
-import { basename, dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { fileURLToPath, pathToFileURL } from 'node:url';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import fc from 'fast-check';
@@ -13,6 +10,7 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import { routes } from '../../src/http-bridge/routes.js';
 import type { Log } from '../../src/log.js';
 import { operations } from '../../src/tools/index.js';
+import { memoryGauge } from '../helpers/held-memory.js';
 import { nastyStrings } from '../helpers/nasty.js';
 import { agent, operator, sendJson } from '../helpers/raw-http.js';
 import { createTestApp, helloHome, type TestApp, temporaryFolder, writeFiles } from '../helpers/test-app.js';
@@ -288,19 +286,6 @@ function memoryWatch(total: number, held: () => number | Promise<number>) {
   };
 }
 
-/** What a process holds, that was started with the fixture held-memory.mjs and this file's name. */
-function heldBy(pid: number, file: string): Promise<number> {
-  rmSync(file, { force: true });
-  return new Promise((resolve) => {
-    const watcher = watch(dirname(file), (_, name) => {
-      if (name !== basename(file)) return;
-      watcher.close();
-      resolve(Number(readFileSync(file, 'utf8')));
-    });
-    process.kill(pid, 'SIGUSR2');
-  });
-}
-
 async function someTasks(app: TestApp): Promise<void> {
   for (const task_id of ['T1', 'T2', 'T3'])
     await sendJson(app, 'POST', '/tasks', { json: { task_type: 'hello', project_id: 'p1', actor_id: 'me', task_id } });
@@ -449,21 +434,20 @@ describe('through MCP', () => {
   });
 
   const command = (folder: string): string[] => [process.env.DOE_TEST_CLI ?? '', 'mcp', '--home', folder];
-  const memoryFixture = join(dirname(dirname(fileURLToPath(import.meta.url))), 'fixtures', 'held-memory.mjs');
 
   test('over stdio every tool of a real process answers every made-up input, and holds no more memory for it', {
     timeout: limitMs,
   }, async () => {
     const folder = temporaryFolder();
     writeFiles(folder, home);
-    const file = join(temporaryFolder(), 'held');
+    const gauge = memoryGauge();
     const client = await connect('2.x legacy', {
       kind: 'stdio',
       command: process.execPath,
-      args: ['--expose-gc', '--import', pathToFileURL(memoryFixture).href, ...command(folder)],
-      env: { HELD_MEMORY_FILE: file },
+      args: command(folder),
+      env: gauge.environment,
     });
-    const memory = memoryWatch(runs, () => heldBy(client.raw.transport.pid, file));
+    const memory = memoryWatch(runs, () => gauge.heldBy(client.raw.transport.pid));
     await assertToolsAnswer(client, runs, memory.next);
     expect((await client.call('list_directives')).structuredContent?.directives).toHaveLength(4);
     expect(await memory.growth()).toBeLessThan(1.2);
