@@ -60,8 +60,10 @@ export const acknowledge = defineOperation({
     if (fields.decision === 'reject') return reject(dispatcher, task, fields, call);
     if (task.status !== 'awaiting_ack') throw wrongState(task, 'an acknowledgement', ['awaiting_ack']);
     const current = await assertAsShown(dispatcher, task, fields.binding, call);
-    const refusable = { task, call, actorId: fields.actor_id };
-    const assurance = await orNoteRefusal(dispatcher, refusable, () => assuranceOf(call, current.policy));
+    const decide = () => assuranceOf(call, current.policy);
+    const assurance = asksPerson(call)
+      ? decide()
+      : await orNoteRefusal(dispatcher, { task, call, actorId: fields.actor_id }, decide);
     const answers = parseAnswers(
       fields.answers_json as string | JsonValue[] | undefined,
       current.pinned.directive.frontMatter.questions,
@@ -188,6 +190,9 @@ function offered(call: CallContext): Assurance {
   if (isOperator(call)) return 'operator';
   return call.evidence?.kind === 'elicited' ? 'client' : 'agent';
 }
+
+/** Through MCP the call only asks: where its own word is too weak, a person is asked next, and nothing was refused. */
+const asksPerson = ({ caller }: CallContext): boolean => caller.channel === 'stdio' || caller.channel === 'mcp';
 
 const whoMay: Record<Assurance, string> = {
   agent: 'any caller',

@@ -91,11 +91,14 @@ it('has who tried to acknowledge or refuse with too weak a word, once for each k
   const app = await threeTasks();
   const tryAll = async () => {
     for (const caller of [callers.agent, callers.stdio])
-      for (const decision of ['approve', 'reject', 'approve'] as const)
+      for (const decision of ['approve', 'approve', 'reject', 'reject'] as const)
         await expect(app.call(acknowledge, { task_id: 'a', actor_id: 'eve', decision }, caller)).rejects.toMatchObject({
           code: 'not_allowed',
         });
   };
+  await expect(app.call(acknowledge, { task_id: 'a', actor_id: 'eve' }, callers.stdio)).rejects.toThrow('needs');
+  // That was a question to a person: nobody refused anything.
+  expect((await app.call(listAudit, { task_id: 'a' })).events).toHaveLength(1);
   await tryAll();
   const types = async () =>
     (await app.call(listAudit, { task_id: 'a' })).events.map(({ type, key_id, channel }) => [type, key_id, channel]);
