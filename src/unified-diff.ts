@@ -10,10 +10,15 @@ export async function unifiedDiff(
   labels: [before: string, after: string] = ['', ''],
 ): Promise<string> {
   const [from, to] = labels;
+  // A file's name must not write lines of its own into what a person reads.
+  const title = name.replace(/\p{Cc}/gu, '\ufffd');
   // Loaded where there is a difference to show.
   const { createTwoFilesPatch } = await import('diff');
-  const patch = createTwoFilesPatch(name, name, before, after, from, to, { maxEditLength: mostEdits });
-  return patch ?? `--- ${name}\t${from}\n+++ ${name}\t${to}\n${wholly(before, '-')}${wholly(after, '+')}`;
+  const patch = createTwoFilesPatch(title, title, before, after, from, to, { maxEditLength: mostEdits });
+  return (
+    patch ??
+    `${'='.repeat(67)}\n--- ${title}\t${from}\n+++ ${title}\t${to}\n${wholly(before, '-')}${wholly(after, '+')}`
+  );
 }
 
 /** Every line of a text under one sign. */

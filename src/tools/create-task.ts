@@ -86,7 +86,8 @@ function parseRunAfter(text: string | undefined, now: number): number | null {
   });
 }
 
-const untrustedReason = ({ policy, pinned }: PinnedTask): string =>
+/** What a new task says of itself where its directive asks for more than it is trusted with. */
+export const untrustedReason = ({ policy, pinned }: Pick<PinnedTask, 'policy' | 'pinned'>): string =>
   `The directive asks for ${policy.withheld.join('; ')}, which takes effect only once an operator has trusted this content: doe trust ${pinned.directive.id}`;
 
 function assertSameRequest(task: Task, wanted: NewTask): void {

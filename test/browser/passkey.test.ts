@@ -108,6 +108,21 @@ test('a task that wants a passkey is approved by a touch, which stands with the 
   expect(await app.call(verifyAudit, {})).toMatchObject({ intact: true });
 });
 
+test('a touch does in place of typing, once the questions are answered', async () => {
+  const { app, page, origin } = await enrolled();
+  app.write({ 'directives/hello.md': '---\ntitle: Say hello\nquestions: ["Why?"]\n---\nHello.\n' });
+  await waiting(app, 'one');
+  await page.goto(`${origin}/ui/approvals/one`);
+  const touchInstead = page.getByRole('button', { name: 'Approve with a passkey instead' });
+  await touchInstead.click();
+  expect(await statusOf(app, 'one')).toBe('awaiting_ack');
+  await page.getByLabel('Why?').fill('Because');
+  await touchInstead.click();
+  await page.waitForURL('**/ui/tasks/one');
+  const [ack] = await app.dispatcher.store.people.acks('one');
+  expect(ack).toMatchObject({ assurance: 'passkey', actorId: 'jo', answers: ['Because'] });
+});
+
 test('an operator key alone, typed or over HTTP, does not do for a passkey', async () => {
   const { app, page, origin } = await enrolled();
   const { binding } = await waiting(app, 'one');

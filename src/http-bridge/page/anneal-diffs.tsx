@@ -89,16 +89,9 @@ const Compared = ({ context }: { context: AnnealContext | null }) => {
         .map(({ name, diff }) => (
           <details open>
             <summary>{name}</summary>
-            {diff === null ? <Empty>One of the two texts is not kept any more.</Empty> : <Patch patch={diff} />}
+            {diff === null ? <Empty>One of the two texts is not kept any more.</Empty> : <PatchText patch={diff} />}
           </details>
         ))}
     </>
   );
 };
-
-const Patch = ({ patch }: { patch: string }) =>
-  patch.includes('\n@@') || /^[+-](?![+-]{2})/m.test(patch) ? (
-    <PatchText patch={patch} />
-  ) : (
-    <Empty>The text is the same; another file that it loads is not.</Empty>
-  );

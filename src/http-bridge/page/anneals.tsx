@@ -122,7 +122,9 @@ interface AnnealProps {
 }
 
 const AnnealPage = ({ context, bundle, mended }: AnnealProps) => {
-  const alike = bundle.occurrences.filter(({ task_id }) => task_id !== bundle.task_id);
+  // A task that failed alike several times is named once, by its newest.
+  const others = bundle.occurrences.filter(({ task_id }) => task_id !== bundle.task_id);
+  const alike = others.filter(({ task_id }, index) => others.findIndex((one) => one.task_id === task_id) === index);
   return (
     <Frame context={context} title={`Repair of ${bundle.task_id}`} here="/ui/anneals">
       <p class="crumbs">

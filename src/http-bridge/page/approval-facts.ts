@@ -7,7 +7,7 @@ import type { Credential } from '../../queue/store.js';
 import type { Task } from '../../tasks/task.js';
 import { consentingNow } from '../../tools/ack-rounds.js';
 import type { Dispatcher } from '../../tools/dispatcher.js';
-import { checkPins, directiveNow, textsWith, wouldPin } from '../../tools/pinning.js';
+import { checkPins, directiveNow, type PinCheck, textsWith, wouldPin } from '../../tools/pinning.js';
 import { changesSince } from '../../tools/review.js';
 import type { Interpreters } from '../../worker/interpreters.js';
 import { type PageContext, viewerOf } from './env.js';
@@ -17,8 +17,8 @@ export interface ApprovalFacts {
   task: Task;
   /** What would run if it were approved now; null where the disk does not allow a pin. */
   now: { pinned: Pinned; policy: EffectivePolicy } | null;
-  /** Why the task's pins no longer hold; null where they do. */
-  changed: string | null;
+  /** Why the task's pins no longer hold, and what is different, where that can be told; null where they hold. */
+  changed: { why: string; directive: { before: string; after: string } | null; scriptDiff: string | null } | null;
   /** The directive as this person last approved it; null where never. */
   lastApproved: { text: string | null; at: number; sameRevision: boolean } | null;
   /** When it last succeeded, and what is different about the script since; null where it never did. */
@@ -61,7 +61,7 @@ export async function approvalFacts(
   return {
     task,
     now,
-    changed: check.ok ? null : check.message,
+    changed: check.ok ? null : await changeOf(dispatcher, task, { check, now }),
     lastApproved:
       approval === null
         ? null
@@ -93,6 +93,28 @@ const scriptDiff = async (dispatcher: Dispatcher, before: string, pinned: Pinned
 async function sinceFailure(dispatcher: Dispatcher, task: Task, pinned: Pinned): Promise<string | null> {
   const { compared_with, diff } = await changesSince(dispatcher, task, pinned);
   return compared_with === 'failed_run' ? diff : null;
+}
+
+const changeTexts = {
+  directive_changed: 'The directive was changed after this task came to wait.',
+  payload_changed: 'A file that the payload names was changed after this task came to wait.',
+  script_changed: 'The script, or a file that it can load, was changed after this task came to wait.',
+} as const;
+
+/** What is different from what the task is pinned to. */
+async function changeOf(
+  dispatcher: Dispatcher,
+  { pins }: Task,
+  { check, now }: { check: Extract<PinCheck, { ok: false }>; now: ApprovalFacts['now'] },
+): Promise<ApprovalFacts['changed']> {
+  if (now === null) return { why: check.message, directive: null, scriptDiff: null };
+  const before = await dispatcher.store.ledger.content(pins.directiveSha256);
+  const after = now.pinned.directive.content;
+  return {
+    why: changeTexts[check.code],
+    directive: before === null || before === after ? null : { before, after },
+    scriptDiff: (await scriptDiff(dispatcher, pins.scriptSha256, now.pinned)) || null,
+  };
 }
 
 /** What is there now although the task was pinned to something else; null where it cannot be pinned. */

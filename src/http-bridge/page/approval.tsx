@@ -3,6 +3,7 @@ import { raw } from 'hono/html';
 import type { FrontMatter } from '../../directives/index.js';
 import type { PublicError } from '../../errors.js';
 import { visiblePayload } from '../../tasks/task.js';
+import { untrustedReason } from '../../tools/create-task.js';
 import { type ApprovalFacts, wantedAssurance } from './approval-facts.js';
 import { Decision } from './decision.js';
 import { PatchText, WordDiff } from './diff.js';
@@ -37,11 +38,15 @@ export const ApprovalPage = ({ context, facts, refusal, entered }: ApprovalProps
       {refusal === undefined ? null : <Refusal error={refusal.error} hint={refusal.hint} code={refusal.code} />}
       <div class="decision-layout">
         <div class="evidence">
+          <p class="to-decision">
+            <a href="#decision">To the decision</a>
+          </p>
           <AtAGlance facts={facts} />
+          {facts.changed === null ? null : <Changed {...facts.changed} />}
           <h2>Payload</h2>
           <Payload payload={visiblePayload(task)} />
           {now === null ? (
-            <Empty>The directive or its script cannot be used now: {facts.changed}</Empty>
+            <Empty>The directive or its script cannot be used now: {facts.changed?.why}</Empty>
           ) : (
             <Work facts={facts} now={now} />
           )}
@@ -80,13 +85,33 @@ const AtAGlance = ({ facts }: { facts: ApprovalFacts }) => {
         <Fact name="Integrations">{listOf(policy?.integrations)}</Fact>
       </Facts>
       <ul class="notes">
-        {notesOf(facts).map(({ kind, text }) => (
-          <li class={kind}>{text}</li>
+        {notesOf(facts).map(({ kind, text, way }) => (
+          <li class={kind}>
+            {text} {way === undefined ? null : <a href={way.href}>{way.name}</a>}
+          </li>
         ))}
       </ul>
     </>
   );
 };
+
+const Changed = ({ why, directive, scriptDiff }: NonNullable<ApprovalFacts['changed']>) => (
+  <div class="notice-box bad">
+    <p>{why}</p>
+    {directive === null ? null : (
+      <details open>
+        <summary>The directive since then</summary>
+        <WordDiff {...directive} />
+      </details>
+    )}
+    {scriptDiff === null ? null : (
+      <details open>
+        <summary>The script since then</summary>
+        <PatchText patch={scriptDiff} />
+      </details>
+    )}
+  </div>
+);
 
 const sandboxText = (sandbox: FrontMatter['sandbox']) =>
   sandbox === null ? (
@@ -105,17 +130,25 @@ const listOf = (names: string[] | undefined) =>
 interface Note {
   kind: 'warn' | 'good';
   text: string;
+  /** Where something can be done about it. */
+  way?: { href: string; name: string };
 }
 
 /** What a careful reader would look at first. */
 function notesOf(facts: ApprovalFacts): Note[] {
   const { task, now, lastApproved, lastSuccess, newPasskeys, agreed } = facts;
   const notes: Note[] = [];
-  const warn = (text: string) => notes.push({ kind: 'warn', text });
+  const warn = (text: string, way?: Note['way']) => notes.push({ kind: 'warn', text, ...(way ? { way } : {}) });
   const good = (text: string) => notes.push({ kind: 'good', text });
-  if (task.statusReason !== null) warn(plainText(task.statusReason));
-  if (now !== null && now.policy.withheld.length > 0)
-    warn(`Not trusted yet, so it runs without: ${now.policy.withheld.join('; ')}.`);
+  const asks = now !== null && now.policy.withheld.length > 0;
+  // What a new task is given as its reason where its directive is not trusted is said below, with the way to it.
+  if (task.statusReason !== null && !(asks && task.statusReason === untrustedReason(now)))
+    warn(plainText(task.statusReason));
+  if (asks)
+    warn(`Not trusted yet, so it runs without: ${now.policy.withheld.join('; ')}.`, {
+      href: `/ui/directives/${encodeURIComponent(now.pinned.directive.id)}`,
+      name: 'Look at what it asks for',
+    });
   if (lastApproved === null) warn('You have not approved this directive before.');
   else if (lastApproved.sameRevision) good('The directive is as you last approved it.');
   else warn('The directive has changed since you last approved it.');

@@ -5,7 +5,7 @@ import type { Dispatcher } from '../../tools/dispatcher.js';
 import { verifyAudit } from '../../tools/index.js';
 import { invoke } from '../../tools/operation.js';
 import { callOf, type PageContext, type PageEnv } from './env.js';
-import { eventDetail, eventText, eventTone } from './events.js';
+import { eventDetail, eventText, eventTone, eventTypes } from './events.js';
 import { Csrf, Frame, send } from './layout.js';
 import { plainText } from './log.js';
 import { At, Empty, Fact, Facts, Hash, prettyJson } from './words.js';
@@ -61,21 +61,36 @@ interface AuditProps {
 const AuditPage = ({ context, wanted, events, next }: AuditProps) => (
   <Frame context={context} title="Audit" here="/ui/audit">
     <h1>Audit</h1>
-    <form method="get" action="/ui/audit" class="row">
-      {(['task', 'type', 'actor'] as const).map((name) => (
+    <div class="row apart">
+      <form method="get" action="/ui/audit" class="row">
         <div>
-          <label for={name}>{name === 'task' ? 'Task' : name === 'type' ? 'Event' : 'Actor'}</label>
-          <input id={name} name={name} value={wanted[name]} spellcheck={false} />
+          <label for="task">Task</label>
+          <input id="task" name="task" value={wanted.task} spellcheck={false} />
         </div>
-      ))}
-      <button type="submit">Show</button>
-    </form>
-    <form method="post" action="/ui/audit/verify">
-      <Csrf context={context} />
-      <button type="submit" class="quiet">
-        Verify the whole trail
-      </button>
-    </form>
+        <div>
+          <label for="type">Event</label>
+          <select id="type" name="type">
+            <option value="">any</option>
+            {eventTypes(wanted.type).map((type) => (
+              <option value={type} selected={type === wanted.type}>
+                {eventText({ type })}
+              </option>
+            ))}
+          </select>
+        </div>
+        <div>
+          <label for="actor">Actor</label>
+          <input id="actor" name="actor" value={wanted.actor} spellcheck={false} />
+        </div>
+        <button type="submit">Show</button>
+      </form>
+      <form method="post" action="/ui/audit/verify">
+        <Csrf context={context} />
+        <button type="submit" class="quiet">
+          Verify the whole trail
+        </button>
+      </form>
+    </div>
     {events.length === 0 ? <Empty>Nothing fits in this stretch.</Empty> : <Events events={events} />}
     {next === null ? null : (
       <p>
@@ -99,17 +114,16 @@ const ReportPage = ({ context, report }: { context: PageContext; report: Report 
       <Fact name="Sealed up to event">{report.sealed_up_to}</Fact>
       <Fact name="Newest seal">{report.seal_hash === null ? 'none' : <code>{report.seal_hash}</code>}</Fact>
     </Facts>
-    {report.intact ? (
+    {report.intact && report.seal_hash !== null ? (
       <p>Keep the newest seal somewhere else: it shows later that nothing before it was rewritten.</p>
-    ) : (
-      <pre tabindex={0}>{plainText(prettyJson(report.faults))}</pre>
-    )}
+    ) : null}
+    {report.intact ? null : <pre tabindex={0}>{plainText(prettyJson(report.faults))}</pre>}
   </Frame>
 );
 
 const Events = ({ events }: { events: Event[] }) => (
   <section class="scroll" tabindex={0} aria-label="Events">
-    <table>
+    <table class="stack">
       <thead>
         <tr>
           <th scope="col">When</th>
@@ -122,31 +136,31 @@ const Events = ({ events }: { events: Event[] }) => (
       <tbody>
         {events.map((event) => (
           <tr>
-            <td class="nowrap">
+            <td class="nowrap" data-name="When">
               <At at={event.at} />
             </td>
-            <td>
+            <td data-name="What">
               <strong class={eventTone(event)}>{eventText(event)}</strong> {plainText(eventDetail(event))}
               <details class="inline">
                 <summary>{event.type}</summary>
                 <pre tabindex={0}>{plainText(prettyJson(event.data))}</pre>
               </details>
             </td>
-            <td>
+            <td data-name="Task">
               {event.taskId === null ? (
                 ''
               ) : (
                 <a href={`/ui/tasks/${encodeURIComponent(event.taskId)}`}>{event.taskId}</a>
               )}
             </td>
-            <td>
+            <td data-name="Who">
               {event.actorId}{' '}
               <span class="muted">
                 {event.principal}, {event.channel}
                 {event.assurance === null ? '' : `, as ${event.assurance}`}
               </span>
             </td>
-            <td>
+            <td data-name="Hash">
               <Hash sha256={event.hash} />
             </td>
           </tr>

@@ -33,14 +33,20 @@ interface DashboardFacts {
   running: { task: Task; lastLine: string | null }[];
   waiting: Task[];
   broken: Task[];
-  processes: ProcessRow[];
+  processes: Process[];
   paused: boolean;
+}
+
+/** One that has shown no sign of life for a lease is dead or asleep. */
+interface Process extends ProcessRow {
+  alive: boolean;
 }
 
 async function gather(dispatcher: Dispatcher): Promise<DashboardFacts> {
   const { tasks, logs, ledger } = dispatcher.store;
   const list = async (status: TaskStatus, limit = shownOfEach, oldestFirst = false) =>
     (await tasks.list({ status, limit, oldestFirst })).tasks;
+  const now = await dispatcher.store.now();
   const [counts, running, waiting, toRepair, failed, processes, paused] = await Promise.all([
     tasks.counts(),
     list('running', runningShown),
@@ -58,7 +64,7 @@ async function gather(dispatcher: Dispatcher): Promise<DashboardFacts> {
     ),
     waiting,
     broken: [...toRepair, ...failed].sort((one, other) => other.updatedAt - one.updatedAt).slice(0, shownOfEach),
-    processes,
+    processes: processes.map((row) => ({ ...row, alive: now - row.beatAt < dispatcher.config.leaseMs })),
     paused,
   };
 }
@@ -99,7 +105,10 @@ const Dashboard = ({
       {broken.length === 0 ? <Empty>Nothing did.</Empty> : <TaskCards tasks={broken} />}
     </div>
     <div id="workers" data-live="">
-      <h2>Processes</h2>
+      <h2>
+        Workers{' '}
+        <span class="muted">{processes.filter(({ alive, worker }) => alive && worker === 'on').length} alive</span>
+      </h2>
       {processes.length === 0 ? <Empty>None has joined.</Empty> : <Processes processes={processes} />}
       <form method="post" action={paused ? '/ui/resume' : '/ui/pause'}>
         <Csrf context={context} />
@@ -137,9 +146,9 @@ const Running = ({ running }: { running: DashboardFacts['running'] }) => (
   </ul>
 );
 
-const Processes = ({ processes }: { processes: ProcessRow[] }) => (
+const Processes = ({ processes }: { processes: Process[] }) => (
   <section class="scroll" tabindex={0} aria-label="Processes">
-    <table>
+    <table class="stack">
       <thead>
         <tr>
           <th scope="col">Process</th>
@@ -152,18 +161,22 @@ const Processes = ({ processes }: { processes: ProcessRow[] }) => (
       <tbody>
         {processes.map((row) => (
           <tr>
-            <td>
+            <td data-name="Process">
               doe {row.kind} <span class="muted">pid {row.pid}</span>
             </td>
-            <td>
-              <span class={`badge ${row.worker === 'on' ? 'status-succeeded' : ''}`}>{row.worker}</span>
+            <td data-name="Worker">
+              {row.alive ? (
+                <span class={`badge ${row.worker === 'on' ? 'status-succeeded' : ''}`}>{row.worker}</span>
+              ) : (
+                <span class="badge status-failed">no sign of life</span>
+              )}
             </td>
-            <td>
+            <td data-name="Where">
               {row.host}
               {row.address === null ? '' : `, ${row.address}`}
             </td>
-            <td>{row.version}</td>
-            <td>
+            <td data-name="Version">{row.version}</td>
+            <td data-name="Last sign of life">
               <Ago at={row.beatAt} />
             </td>
           </tr>

@@ -47,61 +47,62 @@ async function depthsOf(store: Dispatcher['store'], firstHourAt: number, queued:
   return depths;
 }
 
+/** The drawing is stretched to the window; what is read stands beside it as text. */
 const width = 1152;
-const height = 130;
-const base = 108;
+const height = 100;
 const step = width / hours;
 const names: readonly (keyof Hour)[] = ['succeeded', 'failed', 'other'];
 
+const counted = (count: number, what: string): string => `${count} ${what}${count === 1 ? '' : 's'}`;
+
 export const DayChart = ({ bars, depths, firstHourAt }: Activity) => {
   const totals = bars.map(({ succeeded, failed, other }) => succeeded + failed + other);
-  const most = Math.max(1, ...totals);
-  const sum = totals.reduce((one, other) => one + other, 0);
-  const wrong = bars.reduce((one, { failed }) => one + failed, 0);
+  const most = Math.max(0, ...totals);
+  const sum = (of: (bar: Hour) => number) => bars.reduce((one, bar) => one + of(bar), 0);
+  const ended = sum(({ succeeded, failed, other }) => succeeded + failed + other);
   const deepest = Math.max(0, ...depths);
   return (
-    <svg
-      class="chart"
-      viewBox={`0 0 ${width} ${height}`}
-      role="img"
-      aria-label={`${sum} runs ended in the last 24 hours, ${wrong} of them failed; at most ${most} in an hour. At most ${deepest} tasks were queued at an hour’s end.`}
-    >
-      <line class="axis" x1="0" y1={base} x2={width} y2={base} />
-      {bars.map((bar, index) => {
-        let y = base;
-        return names.map((name) => {
-          const size = (bar[name] / most) * (base - 18);
-          y -= size;
-          return size === 0 ? null : (
-            <rect class={name} x={index * step + 3} y={y.toFixed(1)} width={step - 6} height={size.toFixed(1)} rx="2" />
-          );
-        });
-      })}
-      {totals.map((total, index) =>
-        total === most && total > 0 ? (
-          <text x={index * step + step / 2} y="12" class="total" text-anchor="middle">
-            {total}
-          </text>
-        ) : null,
-      )}
-      {bars.map((_, index) =>
-        index % 6 === 0 ? (
-          <text x={index * step + 3} y={height - 4}>
-            {`${String(new Date(firstHourAt + index * hourMs).getUTCHours()).padStart(2, '0')}:00`}
-          </text>
-        ) : null,
-      )}
-      {deepest === 0 ? null : (
-        <polyline
-          class="depth"
-          points={depths
-            .map((depth, hour) => `${(hour + 1) * step},${(base - (depth / deepest) * (base - 18)).toFixed(1)}`)
-            .join(' ')}
-        />
-      )}
-      <text x={width} y={height - 4} text-anchor="end">
-        {deepest === 0 ? 'UTC' : `UTC · line: queued, at most ${deepest}`}
-      </text>
-    </svg>
+    <figure class="day">
+      <svg
+        class="chart"
+        viewBox={`0 0 ${width} ${height}`}
+        preserveAspectRatio="none"
+        role="img"
+        aria-label={`${counted(ended, 'run')} ended in the last 24 hours, ${sum(({ failed }) => failed)} of them failed; at most ${most} in an hour. At most ${counted(deepest, 'task')} queued at an hour’s end.`}
+      >
+        {bars.map((bar, index) => {
+          let y = height;
+          return names.map((name) => {
+            const size = (bar[name] / Math.max(1, most)) * height;
+            y -= size;
+            return size === 0 ? null : (
+              <rect class={name} x={index * step + 3} y={y.toFixed(1)} width={step - 6} height={size.toFixed(1)} />
+            );
+          });
+        })}
+        {deepest === 0 ? null : (
+          <polyline
+            class="depth"
+            points={depths
+              .map((depth, hour) => `${(hour + 0.5) * step},${(height - (depth / deepest) * (height - 4)).toFixed(1)}`)
+              .join(' ')}
+          />
+        )}
+      </svg>
+      <div class="hours" aria-hidden="true">
+        {bars.flatMap((_, index) => (index % 6 === 0 ? [<span>{hourText(firstHourAt + index * hourMs)}</span>] : []))}
+      </div>
+      <figcaption>
+        {names.map((name) => (
+          <span class={`key ${name}`}>
+            {sum((bar) => bar[name])} {name}
+          </span>
+        ))}
+        <span class="key depth">queued, at most {deepest}</span>
+        <span>hours in UTC, at most {counted(most, 'run')} in one</span>
+      </figcaption>
+    </figure>
   );
 };
+
+const hourText = (at: number): string => `${String(new Date(at).getUTCHours()).padStart(2, '0')}:00`;

@@ -28,7 +28,7 @@ export const Decision = ({
       </aside>
     );
   return (
-    <aside class="decision" aria-label="Decision">
+    <aside class="decision" aria-label="Decision" id="decision">
       {changed === null && now !== null ? (
         <ApproveForm
           context={context}
@@ -40,7 +40,7 @@ export const Decision = ({
       ) : (
         <form method="post" action={`${path}/look-again`}>
           <Csrf context={context} />
-          <p class="warn">{changed}</p>
+          <p class="warn">{changed?.why}</p>
           <button type="submit">Take it as it is now</button>
           <p class="muted">Then look at it again and decide.</p>
         </form>
@@ -110,13 +110,27 @@ const ApproveForm = ({ context, facts, path, entered, questions }: ApproveFormPr
       </form>
     );
   return (
-    <form method="post" action={`${path}/approve`} class="approve" autocomplete="off">
+    <form
+      method="post"
+      action={`${path}/approve`}
+      class="approve"
+      autocomplete="off"
+      {...(passkeys.length === 0 ? {} : { 'data-passkey': `${path}/options` })}
+    >
       {common}
       <label for="typed">
         Type <code class="copy">{task.id}</code> to approve
       </label>
       <input id="typed" name="typed" required spellcheck={false} autocapitalize="off" autocomplete="off" value="" />
       <button type="submit">Approve</button>
+      {passkeys.length === 0 ? null : (
+        <>
+          <PasskeyFields optional />
+          <button type="submit" class="quiet" data-touch="" formnovalidate hidden>
+            Approve with a passkey instead
+          </button>
+        </>
+      )}
       {binding}
     </form>
   );

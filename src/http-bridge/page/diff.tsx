@@ -56,13 +56,27 @@ export const LineDiff = ({ before, after }: { before: string; after: string }) =
   );
 };
 
-/** A unified diff that an operation made, coloured. */
+/**
+ * A unified diff that an operation made, coloured. Content begins with a sign or a space: what begins with `Index:` or `===`
+ * is the diff's own, and so are the two lines after it.
+ */
 export const PatchText = ({ patch }: { patch: string }) => (
   <pre class="line-diff" tabindex={0}>
-    {withHiddenShown(patch)
-      .split('\n')
-      .map((line) => (
-        <span class={line.startsWith('@@') ? 'hunk' : lineClass(line)}>{line}</span>
-      ))}
+    {shownLines(withHiddenShown(patch)).map(({ text, tone }) => (
+      <span class={tone}>{text}</span>
+    ))}
   </pre>
 );
+
+function shownLines(patch: string): { text: string; tone: string }[] {
+  const lines = patch.replace(/\n$/, '').split('\n');
+  return lines.flatMap((text, index) => {
+    if (text.startsWith('Index: ') || text.startsWith('===')) return [];
+    if (lines[index - 1]?.startsWith('===')) return [{ text: fileName(text), tone: 'file' }];
+    if (lines[index - 2]?.startsWith('===')) return [];
+    const line = /^@@ .*\+(\d+)/.exec(text)?.[1];
+    return [line === undefined ? { text, tone: lineClass(text) } : { text: `line ${line}`, tone: 'hunk' }];
+  });
+}
+
+const fileName = (header: string): string => header.slice('--- '.length).split('\t', 1)[0] ?? '';

@@ -152,17 +152,13 @@ const DirectivePage = ({
       </Facts>
     ) : null}
     {trust === null ? null : <TrustForm context={context} entry={trust} />}
-    <article class="directive">
-      {raw(renderMarkdown(directive.kind === 'broken' ? directive.content : directive.body))}
-    </article>
-    {directive.kind === 'broken' ? null : (
-      <details>
-        <summary>The file as it is</summary>
-        <pre class="source" tabindex={0}>
-          <code>{withHiddenShown(directive.content)}</code>
-        </pre>
-      </details>
-    )}
+    {directive.kind === 'broken' ? null : <article class="directive">{raw(renderMarkdown(directive.body))}</article>}
+    <details {...(directive.kind === 'broken' ? { open: true } : {})}>
+      <summary>The file as it is</summary>
+      <pre class="source" tabindex={0}>
+        <code>{withHiddenShown(directive.content)}</code>
+      </pre>
+    </details>
     {directive.kind === 'task' ? <StartForm context={context} directive={directive} /> : null}
     {revisions.length === 0 ? null : <Revisions directive={directive} revisions={revisions} compared={compared} />}
   </Frame>

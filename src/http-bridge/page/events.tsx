@@ -34,6 +34,12 @@ const texts: Record<string, string> = {
 
 export const eventText = ({ type }: Pick<Event, 'type'>): string => texts[type] ?? type.replaceAll('_', ' ');
 
+/** For a choice; with `also`, what was asked for though it is not known here. */
+export const eventTypes = (also: string): string[] => {
+  const known = Object.keys(texts);
+  return also === '' || known.includes(also) ? known : [...known, also];
+};
+
 const bad = [
   'rejected',
   'stale',

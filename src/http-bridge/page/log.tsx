@@ -36,7 +36,7 @@ export function ansiParts(text: string): Part[] {
 }
 
 export const LogLines = ({ lines }: { lines: LogLine[] }) => (
-  <div class="chunk">
+  <div>
     {lines.map((line) => (
       <div class={`line ${line.stream}`} title={isoTime(line.at)}>
         {ansiParts(line.text).map(([classes, text]) => (classes === '' ? text : <span class={classes}>{text}</span>))}

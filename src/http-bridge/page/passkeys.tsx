@@ -62,15 +62,17 @@ export function addPasskeys(app: Hono<PageEnv>, dispatcher: Dispatcher): void {
 }
 
 /** The empty fields that the script fills, and what it says when it cannot. */
-export const PasskeyFields = () => (
+export const PasskeyFields = ({ optional = false }: { optional?: boolean }) => (
   <>
     <input type="hidden" name="nonce" value="" />
     <input type="hidden" name="assertion" value="" />
     <input type="hidden" name="registration" value="" />
     <p class="warn" role="alert" data-passkey-fault="" />
-    <noscript>
-      <p class="warn">A passkey needs JavaScript.</p>
-    </noscript>
+    {optional ? null : (
+      <noscript>
+        <p class="warn">A passkey needs JavaScript.</p>
+      </noscript>
+    )}
   </>
 );
 

@@ -61,7 +61,7 @@ export const StartForm = ({ context, directive }: { context: PageContext; direct
   return (
     <details>
       <summary>Start a task</summary>
-      <form method="post" action={`/ui/directives/${encodeURIComponent(directive.id)}/start`}>
+      <form class="stacked" method="post" action={`/ui/directives/${encodeURIComponent(directive.id)}/start`}>
         <Csrf context={context} />
         <label for="project_id">Project</label>
         <input id="project_id" name="project_id" required maxlength={128} value={projectId === '*' ? '' : projectId} />

@@ -155,7 +155,7 @@ const Runs = ({ runs }: { runs: RunRow[] }) => (
   <>
     <h2>Runs</h2>
     <section class="scroll" tabindex={0} aria-label="Runs">
-      <table>
+      <table class="stack">
         <thead>
           <tr>
             <th scope="col">Attempt</th>
@@ -169,18 +169,18 @@ const Runs = ({ runs }: { runs: RunRow[] }) => (
         <tbody>
           {runs.map((run) => (
             <tr>
-              <td>{run.attempt}</td>
-              <td>
+              <td data-name="Attempt">{run.attempt}</td>
+              <td data-name="Outcome">
                 <span class={`badge outcome-${run.outcome ?? 'running'}`}>
                   {(run.outcome ?? 'running').replace('_', ' ')}
                 </span>
               </td>
-              <td>
+              <td data-name="Began">
                 <At at={run.startedAt} />
               </td>
-              <td>{run.finishedAt === null ? '' : durationText(run.finishedAt - run.startedAt)}</td>
-              <td>{run.exitCode ?? run.signal ?? ''}</td>
-              <td>
+              <td data-name="Took">{run.finishedAt === null ? '' : durationText(run.finishedAt - run.startedAt)}</td>
+              <td data-name="Exit">{run.exitCode ?? run.signal ?? ''}</td>
+              <td data-name="Script">
                 <Hash sha256={run.scriptSha256} />
               </td>
             </tr>

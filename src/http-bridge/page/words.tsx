@@ -80,13 +80,24 @@ export const Hash = ({ sha256 }: { sha256: string }) => (
 
 export const Empty = ({ children }: { children: unknown }) => <p class="empty">{children}</p>;
 
+/** What stands between backticks is a command or a setting. */
+const Coded = ({ text }: { text: string }) => (
+  <>{text.split('`').map((part, index) => (index % 2 === 1 ? <code>{part}</code> : part))}</>
+);
+
 /** A refusal in words: what failed, why, what to do. */
 export const Refusal = ({ error, hint, code }: { error: string; hint?: string | undefined; code: string }) => (
   <div class="notice-box bad" role="alert">
     <p>
-      <strong>{error}</strong>
+      <strong>
+        <Coded text={error} />
+      </strong>
     </p>
-    {hint === undefined ? null : <p>{hint}</p>}
+    {hint === undefined ? null : (
+      <p>
+        <Coded text={hint} />
+      </p>
+    )}
     <p>
       <small>
         <code>{code}</code>

@@ -81,6 +81,8 @@ test('a task whose files changed unseen offers no approval until it was taken as
   const shown = (await visitor.get('/ui/approvals/hello-1')).body;
   expect(shown).not.toContain('name="typed"');
   expect(shown).toContain('Take it as it is now');
+  expect(shown).toContain('was changed after this task came to wait');
+  expect(shown).toContain('<span class="added">+echo other</span>');
   await visitor.post('/ui/approvals/hello-1/look-again', {});
   expect((await app.dispatcher.store.tasks.get('hello-1'))?.status).toBe('awaiting_ack');
   expect((await visitor.get('/ui/approvals/hello-1')).body).toContain('name="typed"');

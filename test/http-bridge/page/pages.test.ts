@@ -53,7 +53,7 @@ test('the overview counts the tasks, names what waits, and pauses and resumes th
   await app.call(createTask, { task_type: 'hello', project_id: 'p1', actor_id: 'me', task_id: 'hello-2' });
   const visitor = await signedIn(app);
   const { body } = await visitor.get('/ui');
-  expect(body).toContain('1 runs ended in the last 24 hours, 0 of them failed');
+  expect(body).toContain('1 run ended in the last 24 hours, 0 of them failed');
   expect(body).toContain('href="/ui/approvals/hello-2"');
   expect(body).toContain('(1) Overview');
   await visitor.post('/ui/pause', {});

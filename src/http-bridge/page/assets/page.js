@@ -237,7 +237,7 @@ function showLog(box) {
       if (hit) chunk.hits += 1;
     });
     found += chunk.hits;
-    // Its height before it is in sight, and whether it is there at all.
+    // The same while only what was found is shown, and whether it is there at all then.
     chunk.node.style.setProperty('--hits', chunk.hits);
     chunk.node.classList.toggle('found', chunk.hits > 0);
   };
@@ -292,6 +292,8 @@ function showLog(box) {
           .toLowerCase(),
       );
     }
+    // Its height before it is in sight.
+    chunk.node.style.setProperty('--lines', chunk.texts.length);
     if (wanted() !== '') mark(chunk, wanted());
     return true;
   };
@@ -405,9 +407,14 @@ async function touchAndSend(form) {
   form.submit();
 }
 
-for (const form of document.querySelectorAll('form[data-passkey]'))
+for (const form of document.querySelectorAll('form[data-passkey]')) {
+  // Where typing does as well, only its own button asks for the touch.
+  const touch = form.querySelector('[data-touch]');
+  if (touch !== null) touch.hidden = globalThis.PublicKeyCredential === undefined;
   form.addEventListener('submit', (event) => {
+    if (touch !== null && event.submitter !== touch) return;
     event.preventDefault();
+    if (![...form.querySelectorAll('textarea')].every((answer) => answer.reportValidity())) return;
     const fault = form.querySelector('[data-passkey-fault]');
     fault.textContent = '';
     if (globalThis.PublicKeyCredential?.parseRequestOptionsFromJSON === undefined) {
@@ -418,3 +425,4 @@ for (const form of document.querySelectorAll('form[data-passkey]'))
       fault.textContent = error.name === 'NotAllowedError' ? 'No passkey was touched.' : error.message;
     });
   });
+}
