@@ -7,6 +7,7 @@ import { checked } from './check.js';
 import { createHttp, type Http } from './http.js';
 import type { ActionContext, Integration } from './index.js';
 import { requireSetting, setting, type Variables } from './settings.js';
+import { anyObject } from './shapes.js';
 import { createPace, realTime, type Time } from './time.js';
 
 export interface AirtableOptions {
@@ -50,17 +51,13 @@ const listInput = z.object({
   max_records: z.number().int().min(1).max(10_000).default(1000),
 });
 
-interface AirtableRecord {
-  id: string;
-  createdTime?: string;
-  fields: JsonObject;
-}
-
-interface UpsertAnswer {
-  records: AirtableRecord[];
-  createdRecords?: string[];
-  updatedRecords?: string[];
-}
+const recordShape = z.object({ id: z.string(), createdTime: z.string().optional(), fields: anyObject });
+const upsertShape = z.object({
+  records: z.array(recordShape),
+  createdRecords: z.array(z.string()).default([]),
+  updatedRecords: z.array(z.string()).default([]),
+});
+const pageShape = z.object({ records: z.array(recordShape), offset: z.string().optional() });
 
 export function createAirtable({
   variables,
@@ -103,10 +100,11 @@ export function createAirtable({
           repeat: 'always',
           signal,
         })
+        .then((given) => given.json(upsertShape))
         .catch((error: unknown) => {
           throw halfWay(error, from, done);
         });
-      const { records, createdRecords = [], updatedRecords = [] } = answer.json<UpsertAnswer>();
+      const { records, createdRecords, updatedRecords } = answer;
       done.created += createdRecords.length;
       done.updated += updatedRecords.length;
       done.records.push(...records.map(recordView));
@@ -133,7 +131,7 @@ export function createAirtable({
         repeat: 'always',
         signal,
       });
-      const page = answer.json<{ records: AirtableRecord[]; offset?: string }>();
+      const page = answer.json(pageShape);
       records.push(...page.records.map(recordView));
       offset = page.offset;
     } while (offset !== undefined && records.length < input.max_records);
@@ -166,7 +164,7 @@ export function createAirtable({
 
 const tablePath = (id: string, name: string): string => `/v0/${encodeURIComponent(id)}/${encodeURIComponent(name)}`;
 
-const recordView = ({ id, createdTime, fields: cells }: AirtableRecord): JsonObject => ({
+const recordView = ({ id, createdTime, fields: cells }: z.output<typeof recordShape>): JsonObject => ({
   id,
   ...(createdTime === undefined ? {} : { created_time: createdTime }),
   fields: cells,

@@ -1,10 +1,11 @@
 // Base44: the entities of an app, by the REST API that its dashboard and its own client use.
 import { z } from 'zod';
-import type { JsonObject, JsonValue } from '../tasks/outcome.js';
+import type { JsonValue } from '../tasks/outcome.js';
 import { checked } from './check.js';
 import { createHttp, type Http } from './http.js';
 import type { ActionContext, Integration } from './index.js';
 import { requireSetting, type Variables } from './settings.js';
+import { anyObject } from './shapes.js';
 import { realTime, type Time } from './time.js';
 
 export interface Base44Options {
@@ -39,6 +40,8 @@ const upsertInput = z.object({
   key: z.array(z.string().min(1)).min(1).max(5).describe('The fields that together tell records apart'),
 });
 
+const upsertShape = z.object({ created: z.number(), updated: z.number(), records: z.array(anyObject) });
+
 export function createBase44({
   variables,
   baseUrl = 'https://app.base44.com/api',
@@ -66,7 +69,7 @@ export function createBase44({
       repeat: 'always',
       signal,
     });
-    return { records: answer.json<JsonObject[]>() };
+    return { records: answer.json(z.array(anyObject)) };
   };
 
   const create = async (input: z.output<typeof createInput>, { signal }: ActionContext) => {
@@ -79,7 +82,7 @@ export function createBase44({
       repeat: 'never',
       signal,
     });
-    return { record: answer.json() };
+    return { record: answer.json(anyObject) };
   };
 
   const bulk = async (input: z.output<typeof bulkInput>, { signal }: ActionContext) => {
@@ -93,7 +96,7 @@ export function createBase44({
         repeat: 'never',
         signal,
       });
-      made.push(...answer.json<JsonValue[]>());
+      made.push(...answer.json(z.array(anyObject)));
     }
     return { created: made.length, records: made };
   };
@@ -109,7 +112,7 @@ export function createBase44({
         repeat: 'always',
         signal,
       });
-      const { created, updated, records: written } = answer.json<typeof done>();
+      const { created, updated, records: written } = answer.json(upsertShape);
       done.created += created;
       done.updated += updated;
       done.records.push(...written);

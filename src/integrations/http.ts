@@ -1,7 +1,8 @@
 // The one way in which integrations speak HTTP: a timeout, retries that respect the service's wishes, typed errors without secrets.
 // A redirect is never followed, since a key in a header of its own would follow along.
+import type { z } from 'zod';
 import { DispatcherError } from '../errors.js';
-import { createRedactor } from '../redact.js';
+import { createRedactor, type Redact } from '../redact.js';
 import type { JsonValue } from '../tasks/outcome.js';
 import { realTime, type Time } from './time.js';
 
@@ -10,8 +11,10 @@ export interface HttpOptions {
   service: string;
   baseUrl: string;
   headers: Record<string, string>;
-  /** Never shown, also where the service echoes them. */
+  /** Never shown: they are taken out of answers and errors, also where the service echoes them. */
   secrets: readonly string[];
+  /** Taken out of errors alone: too likely to stand in an answer by chance. */
+  unsaid?: readonly string[];
   time?: Time;
   timeoutMs?: number;
   /** How long a 429 or 503 without any wish of the service is waited out; default: a growing pause. */
@@ -46,8 +49,11 @@ export interface HttpAnswer {
   headers: Headers;
   bytes: Uint8Array;
   text(): string;
-  /** @throws DispatcherError `upstream` where the body is no JSON */
-  json<T = JsonValue>(): T;
+  /**
+   * The body as JSON of this shape. A service that changed, or a stranger in its place, is told here and nowhere later.
+   * @throws DispatcherError `upstream` where it is no JSON, or of another shape
+   */
+  json<T>(shape: z.ZodType<T>): T;
 }
 
 export interface Http {
@@ -71,6 +77,7 @@ export function createHttp({
   baseUrl,
   headers,
   secrets,
+  unsaid = [],
   time = realTime,
   timeoutMs = 30_000,
   defaultWaitMs,
@@ -78,6 +85,7 @@ export function createHttp({
   onWait = () => {},
 }: HttpOptions): Http {
   const redact = createRedactor(secrets);
+  const redactError = createRedactor([...secrets, ...unsaid]);
 
   const attempt = async (request: HttpRequest): Promise<HttpAnswer | Failure> => {
     const limit = AbortSignal.timeout(request.timeoutMs ?? timeoutMs);
@@ -86,15 +94,15 @@ export function createHttp({
     let bytes: Uint8Array;
     try {
       response = await fetch(urlOf(baseUrl, request), { ...initOf(request, headers), signal });
-      bytes = await readAll(response);
+      bytes = await readAll(service, response);
     } catch (error) {
       request.signal?.throwIfAborted();
       if (error instanceof DispatcherError) throw error;
       return limit.aborted ? timedOut(service, request) : notReached(service, request, error);
     }
-    const answer = answerOf(service, response, bytes);
+    const answer = answerOf({ service, redact }, response, bytes);
     const accepted = request.accept?.(response.status) ?? response.ok;
-    return accepted ? answer : refused(service, request, answer, redact);
+    return accepted ? answer : refused(service, request, answer, redactError);
   };
 
   return {
@@ -142,13 +150,13 @@ function initOf({ method, json, bytes, headers }: HttpRequest, common: Record<st
   };
 }
 
-async function readAll(response: Response): Promise<Uint8Array> {
+async function readAll(service: string, response: Response): Promise<Uint8Array> {
   const chunks: Uint8Array[] = [];
   let size = 0;
   for await (const chunk of response.body ?? []) {
     size += chunk.byteLength;
     if (size > largestAnswer) {
-      throw new DispatcherError('upstream', `The service answered more than ${largestAnswer / 1024 / 1024} MiB.`, {
+      throw new DispatcherError('upstream', `${service} answered more than ${largestAnswer / 1024 / 1024} MiB.`, {
         hint: 'Ask for less at once.',
       });
     }
@@ -157,45 +165,63 @@ async function readAll(response: Response): Promise<Uint8Array> {
   return Buffer.concat(chunks);
 }
 
-const answerOf = (service: string, response: Response, bytes: Uint8Array): HttpAnswer => {
-  const text = () => Buffer.from(bytes).toString('utf8');
+function answerOf(
+  { service, redact }: { service: string; redact: Redact },
+  { status, headers }: Response,
+  bytes: Uint8Array,
+): HttpAnswer {
+  // Some put a byte order mark before it, which is no JSON (RFC 8259 section 8.1) and which the decoder takes away.
+  const text = () => redact(new TextDecoder().decode(bytes));
+  const refuse = (what: string, cause: unknown) =>
+    new DispatcherError('upstream', `${service} answered ${status} with ${what}.`, {
+      hint: 'See whether the address is right, and whether something stands in between.',
+      details: { service, status },
+      cause,
+    });
   return {
-    status: response.status,
-    headers: response.headers,
+    status,
+    headers: new Headers([...headers].map(([name, value]) => [name, redact(value)])),
     bytes,
     text,
-    json<T>() {
-      try {
-        return JSON.parse(text()) as T;
-      } catch (error) {
-        throw new DispatcherError(
-          'upstream',
-          `${service} answered ${response.status} with something that is no JSON.`,
-          {
-            cause: error,
-          },
-        );
-      }
+    json<T>(shape: z.ZodType<T>) {
+      const parsed = shape.safeParse(parsedOr(text(), (cause) => refuse('something that is no JSON', cause)));
+      if (parsed.success) return parsed.data;
+      const [issue] = parsed.error.issues;
+      const where = issue?.path.join('.') || 'the whole';
+      throw refuse(`JSON of an unknown shape (${where}: ${issue?.message})`, parsed.error);
     },
   };
-};
+}
+
+function parsedOr(text: string, refuse: (cause: unknown) => DispatcherError): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw refuse(cause);
+  }
+}
 
 const timedOut = (service: string, { method, path, repeat }: HttpRequest): Failure => ({
   error: new DispatcherError('upstream', `${service} did not answer ${method} ${path} in time.`, {
-    hint: 'It may have been done all the same: look before trying again.',
+    hint: maybeDone,
   }),
   again: repeat === 'always',
   waitMs: null,
 });
 
-const notReached = (service: string, { repeat }: HttpRequest, error: unknown): Failure => ({
-  error: new DispatcherError('upstream', `${service} could not be reached: ${reasonOf(error)}.`, {
-    hint: 'Check the network, and whether the service is up.',
-    cause: error,
-  }),
-  again: repeat !== 'never',
-  waitMs: null,
-});
+/** Faults before anything was sent. After all others nobody knows whether the request arrived. */
+const beforeSending = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH']);
+
+function notReached(service: string, { repeat }: HttpRequest, error: unknown): Failure {
+  const reason = reasonOf(error);
+  const what = beforeSending.has(reason) ? 'could not be reached' : 'broke the answer off';
+  const hint =
+    beforeSending.has(reason) || repeat !== 'never' ? 'Check the network, and whether the service is up.' : maybeDone;
+  const refusal = new DispatcherError('upstream', `${service} ${what}: ${reason}.`, { hint, cause: error });
+  return { error: refusal, again: repeat !== 'never', waitMs: null };
+}
+
+const maybeDone = 'It may have been done all the same: look before trying again.';
 
 /** fetch hides the system's reason in `cause`. */
 function reasonOf(error: unknown): string {
@@ -210,7 +236,8 @@ function refused(
   redact: (text: string) => string,
 ): Failure {
   const { status } = answer;
-  const said = redact(messageOf(answer));
+  // Redacted before it is cut: half a secret would not be known any more.
+  const said = redact(messageOf(answer)).slice(0, longestMessage);
   const fail = (code: 'unauthorized' | 'not_found' | 'rate_limited' | 'upstream', what: string, hint: string) =>
     new DispatcherError(code, `${service} ${what}${said === '' ? '' : `: ${said}`}`, {
       hint,
@@ -227,7 +254,11 @@ function refused(
   }
   if (status === 404) {
     return {
-      error: fail('not_found', `does not know ${method} ${path}`, 'Check the names and ids in the input.'),
+      error: fail(
+        'not_found',
+        `does not know ${method} ${path || '(its address)'}`,
+        'Check the names and ids in the input.',
+      ),
       again: false,
       waitMs: null,
     };
@@ -236,7 +267,8 @@ function refused(
     const error = fail('rate_limited', 'takes no more requests for now', 'Try again later, with fewer calls.');
     return { error, again: true, waitMs };
   }
-  const error = fail('upstream', `answered ${status}`, status < 500 ? 'Correct the input.' : 'Try again later.');
+  const hint = status < 500 ? 'Correct the input.' : repeat === 'never' ? maybeDone : 'Try again later.';
+  const error = fail('upstream', `answered ${status}`, hint);
   return { error, again: status >= 500 && status !== 501 && repeat !== 'never', waitMs };
 }
 
@@ -246,18 +278,23 @@ function refused(
  */
 function wishOf(headers: Headers): number | null {
   const after = headers.get('retry-after');
-  if (after !== null) return /^\d+$/.test(after.trim()) ? Number(after) * 1000 : untilDate(Date.parse(after));
+  if (after !== null) return /^\d+$/.test(after.trim()) ? notAtOnce(Number(after) * 1000) : untilDate(httpDate(after));
   const reset = headers.get('x-ratelimit-reset');
   if (headers.get('x-ratelimit-remaining') !== '0' || reset === null) return null;
   return untilDate(/^\d+$/.test(reset) ? Number(reset) * 1000 : Date.parse(reset));
 }
 
-const untilDate = (epochMs: number): number | null =>
-  Number.isNaN(epochMs) ? null : Math.max(0, epochMs - Date.now());
+/** A date of HTTP begins with its day; `Date.parse` alone takes `-5` for one. */
+const httpDate = (text: string): number => (/^\s*[A-Za-z]{3,9},? /.test(text) ? Date.parse(text) : Number.NaN);
+
+const untilDate = (epochMs: number): number | null => (Number.isNaN(epochMs) ? null : notAtOnce(epochMs - Date.now()));
+
+/** «Now» from a service that has just refused is no wish: the usual pause is kept. */
+const notAtOnce = (ms: number): number | null => (ms <= 0 ? null : ms);
 
 const longestMessage = 300;
 
-/** What the service says went wrong, wherever it puts that; short, and empty where it says nothing. */
+/** What the service says went wrong, wherever it puts that; empty where it says nothing. */
 function messageOf(answer: HttpAnswer): string {
   const text = answer.text();
   let said: unknown;
@@ -272,5 +309,5 @@ function messageOf(answer: HttpAnswer): string {
     // A page of a proxy in between says nothing that helps.
     said = answer.headers.get('content-type')?.startsWith('text/plain') ? text : '';
   }
-  return (typeof said === 'string' ? said : said === undefined ? '' : JSON.stringify(said)).slice(0, longestMessage);
+  return typeof said === 'string' ? said : said === undefined ? '' : JSON.stringify(said);
 }

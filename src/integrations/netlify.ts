@@ -35,24 +35,26 @@ const sitesInput = z.object({
   limit: z.number().int().min(1).max(1000).default(100),
 });
 
-interface Site {
-  id: string;
-  name: string;
-  url?: string;
-  ssl_url?: string;
-  custom_domain?: string | null;
-}
+const siteShape = z.object({
+  id: z.string(),
+  name: z.string().nullish(),
+  url: z.string().nullish(),
+  ssl_url: z.string().nullish(),
+  custom_domain: z.string().nullish(),
+});
+type Site = z.output<typeof siteShape>;
 
-interface Deploy {
-  id: string;
-  state: string;
-  required?: string[] | null;
-  error_message?: string | null;
-  deploy_ssl_url?: string;
-  deploy_url?: string;
-  ssl_url?: string;
-  url?: string;
-}
+const deployShape = z.object({
+  id: z.string(),
+  state: z.string(),
+  required: z.array(z.string()).nullish(),
+  error_message: z.string().nullish(),
+  deploy_ssl_url: z.string().nullish(),
+  deploy_url: z.string().nullish(),
+  ssl_url: z.string().nullish(),
+  url: z.string().nullish(),
+});
+type Deploy = z.output<typeof deployShape>;
 
 export function createNetlify({
   variables,
@@ -84,7 +86,7 @@ export function createNetlify({
         repeat: 'always',
         signal,
       });
-      now = answer.json<Deploy>();
+      now = answer.json(deployShape);
     }
     return now;
   };
@@ -107,7 +109,7 @@ export function createNetlify({
       repeat: 'always',
       signal,
     });
-    const created = answer.json<Deploy>();
+    const created = answer.json(deployShape);
     const prepared = asynchronous
       ? await until(http, created, ['prepared', 'uploading', 'uploaded', 'processing', 'processed', 'ready'], signal)
       : created;
@@ -123,7 +125,7 @@ export function createNetlify({
     for (let page = 1; found.length < limit; page++) {
       const query = { name, filter: 'all', page, per_page: perPage };
       const answer = await http.request({ method: 'GET', path: '/sites', query, repeat: 'always', signal });
-      const sitesOfPage = answer.json<Site[]>();
+      const sitesOfPage = answer.json(z.array(siteShape));
       found.push(...sitesOfPage);
       if (sitesOfPage.length < perPage) break;
     }
@@ -167,11 +169,11 @@ const siteId = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 async function findSite(http: Http, site: string, signal: AbortSignal | undefined): Promise<Site> {
   if (siteId.test(site)) {
     const answer = await http.request({ method: 'GET', path: `/sites/${site}`, repeat: 'always', signal });
-    return answer.json<Site>();
+    return answer.json(siteShape);
   }
   const query = { name: site, filter: 'all', page: 1, per_page: 100 };
   const answer = await http.request({ method: 'GET', path: '/sites', query, repeat: 'always', signal });
-  const found = answer.json<Site[]>().find(({ name }) => name === site);
+  const found = answer.json(z.array(siteShape)).find(({ name }) => name === site);
   if (found !== undefined) return found;
   throw new DispatcherError('not_found', `Netlify has no site named ${JSON.stringify(site)} that the key may see.`, {
     hint: 'The action `sites` lists them. Name one exactly, or give its id.',
@@ -222,7 +224,7 @@ const deployView = (deploy: Deploy, draft: boolean, uploaded: number): JsonObjec
 
 const siteView = ({ id, name, ssl_url, url, custom_domain }: Site): JsonObject => ({
   id,
-  name,
+  name: name ?? null,
   url: ssl_url ?? url ?? null,
   custom_domain: custom_domain ?? null,
 });

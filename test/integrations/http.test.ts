@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { z } from 'zod';
 import { createHttp, type HttpRequest } from '../../src/integrations/http.js';
 import { createPace } from '../../src/integrations/time.js';
 import { createTestTime, type Reply, startService } from './service.js';
@@ -25,7 +26,7 @@ describe('a request', () => {
   it('carries key, query and JSON, and answers what comes back', async () => {
     const { get, sent } = await client([]);
     const answer = await get({ method: 'POST', path: '/a%2Fb', query: { x: 'ä&', gone: undefined }, json: { n: 1 } });
-    expect(answer.json()).toEqual({ done: true });
+    expect(answer.json(z.unknown())).toEqual({ done: true });
     expect(sent[0]).toMatchObject({
       method: 'POST',
       path: '/v1/a%2Fb',
@@ -75,6 +76,39 @@ describe('a request', () => {
     }
   });
 
+  it.each(['0', '-5', 'soon', new Date(0).toUTCString()])(
+    'is not sent again at once after a 429 with Retry-After: %s',
+    async (after) => {
+      const { get, time } = await client([{ status: 429, headers: { 'retry-after': after } }]);
+      await get();
+      expect(time.pauses).toHaveLength(1);
+      expect(time.pauses[0]).toBeGreaterThanOrEqual(500);
+    },
+  );
+
+  it('shows nothing of a secret that the service sends back, whole, cut, in an answer or in an address', async () => {
+    const half = secret.slice(0, 12);
+    const cutOff = await client([
+      { status: 400, body: `${'x'.repeat(288)}${secret}`, headers: { 'content-type': 'text/plain' } },
+    ]);
+    const error = (await cutOff.get().catch((thrown: unknown) => thrown)) as Error;
+    expect(error).toMatchObject({ code: 'upstream', message: expect.stringContaining('xxx') });
+    expect(error.message).not.toContain(half);
+    const echoed = await client([{ json: { token: secret, kept: 'value' }, headers: { location: `/?k=${secret}` } }]);
+    const answer = await echoed.get();
+    expect(answer.json(z.unknown())).toEqual({ token: '[redacted]', kept: 'value' });
+    expect(answer.headers.get('location')).toBe('/?k=[redacted]');
+  });
+
+  it('says that it may have been done where nobody knows and it is not sent again', async () => {
+    for (const reply of [{ status: 502 }, { cut: true }]) {
+      const { get } = await client([reply]);
+      await expect(get({ method: 'POST', repeat: 'never' })).rejects.toMatchObject({
+        hint: expect.stringContaining('may have been done'),
+      });
+    }
+  });
+
   it('gives up where the service wants a long wait, and after its last try', async () => {
     const patient = await client([{ status: 429, headers: { 'retry-after': '3600' } }]);
     await expect(patient.get()).rejects.toMatchObject({ code: 'rate_limited' });
@@ -118,7 +152,13 @@ describe('a request', () => {
   it('refuses an answer that is no JSON or never ends', async () => {
     const { get } = await client([{ body: '<html>' }]);
     const answer = await get();
-    expect(() => answer.json()).toThrow(expect.objectContaining({ code: 'upstream' }) as Error);
+    expect(() => answer.json(z.unknown())).toThrow(expect.objectContaining({ code: 'upstream' }) as Error);
+    const other = await client([{ body: '\ufeff{"things": null}' }]);
+    const strange = await other.get();
+    expect(strange.json(z.object({ things: z.null() }))).toEqual({ things: null });
+    expect(() => strange.json(z.object({ things: z.array(z.string()) }))).toThrow(
+      expect.objectContaining({ code: 'upstream', details: { service: 'Test', status: 200 } }) as Error,
+    );
     const huge = await client([{ body: Buffer.alloc(17 * 1024 * 1024) }]);
     await expect(huge.get()).rejects.toMatchObject({ code: 'upstream' });
   });
