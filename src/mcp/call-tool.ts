@@ -35,7 +35,7 @@ export interface ToolCallsOptions {
   waitMs: number | undefined;
 }
 
-/** The calls of one server instance, which share the forms that are open on its line. */
+/** The calls of one server instance. */
 export function createCallTool({ server, backend, connection, waitMs }: ToolCallsOptions): CallTool {
   const askPerson = createAskPerson(() => server.server, waitMs);
   return async (name, input, context) => {

@@ -1,7 +1,11 @@
 // What a server instance knows of the line it serves: the era, who is calling, and whether a person may be asked on it.
 import type { ProtocolEra } from '@modelcontextprotocol/server';
+import type { z } from 'zod';
 import type { Caller } from '../tasks/task.js';
 import type { Dispatcher } from '../tools/dispatcher.js';
+import type { acknowledge } from '../tools/index.js';
+
+export type AckAnswer = z.input<typeof acknowledge.output>;
 
 export interface Connection {
   era: ProtocolEra;
@@ -10,6 +14,8 @@ export interface Connection {
   id: string;
   /** Where no operator is behind the line, a form would be answered by the agent itself. */
   mayAsk: boolean;
+  /** Of the 2025 era: the forms that wait for their person, by what they ask. */
+  openForms: Map<string, Promise<AckAnswer>>;
 }
 
 /** The dispatcher, once it is there. Rejects with a DispatcherError that says why there is none; every tool answers that. */
@@ -21,4 +27,5 @@ export const connectionOf = (caller: Caller, era: Connection['era'], id: string)
   caller,
   id,
   mayAsk: caller.principal === 'operator',
+  openForms: new Map(),
 });

@@ -1,4 +1,4 @@
-// The one factory behind every transport and both protocol eras. A server instance keeps nothing but the forms open on its line.
+// The one factory behind every transport and both protocol eras. A server instance keeps nothing.
 import { McpServer } from '@modelcontextprotocol/server';
 import { addResources } from '../resources/index.js';
 import { version } from '../version.js';

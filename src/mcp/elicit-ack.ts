@@ -18,6 +18,7 @@ import { invoke } from '../tools/operation.js';
 import { requireTask } from '../tools/views.js';
 import { type AckForm, ackForm, readAnswer } from './ack-form.js';
 import type { ToolCall } from './call-tool.js';
+import type { AckAnswer as Answer } from './connection.js';
 
 const purpose = 'ack_form';
 const formKey = 'acknowledgement';
@@ -26,7 +27,6 @@ const formMs = 10 * 60_000;
 /** How long a call waits for it: hosts give up on calls after a minute. */
 const formWaitMs = 40_000;
 
-type Answer = z.input<typeof acknowledge.output>;
 type Fields = z.output<typeof acknowledge.input>;
 
 export type AskPerson = (
@@ -35,9 +35,7 @@ export type AskPerson = (
   call: ToolCall,
 ) => Promise<Answer | InputRequiredResult>;
 
-/** One for each server instance: it remembers the forms that are open on its line. */
 export function createAskPerson(server: () => Server, waitMs = formWaitMs): AskPerson {
-  const open = new Map<string, Promise<Answer>>();
   return async (dispatcher, input, call) => {
     const echoed = call.connection.era === 'modern' ? call.context.mcpReq.requestState<string>() : undefined;
     if (typeof echoed === 'string') {
@@ -53,7 +51,7 @@ export function createAskPerson(server: () => Server, waitMs = formWaitMs): AskP
     if (form === null)
       return waiting(dispatcher, fields.task_id, 'The person must decide on the page: it does not fit into a form.');
     if (call.connection.era === 'modern') return formResult(dispatcher, input, call, form);
-    return pushForm(dispatcher, fields, call, { form, open, waitMs });
+    return pushForm(dispatcher, fields, call, { form, waitMs });
   };
 }
 
@@ -145,8 +143,9 @@ async function pushForm(
   dispatcher: Dispatcher,
   fields: Fields,
   call: ToolCall,
-  { form, open, waitMs }: { form: AckForm; open: Map<string, Promise<Answer>>; waitMs: number },
+  { form, waitMs }: { form: AckForm; waitMs: number },
 ): Promise<Answer> {
+  const open = call.connection.openForms;
   const key = `${fields.task_id} ${form.binding}`;
   let pending = open.get(key);
   if (pending === undefined) {

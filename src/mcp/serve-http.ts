@@ -26,7 +26,7 @@ export function createMcpHttp(dispatcher: Dispatcher): McpHttp {
     { legacy: 'reject', onerror: (error) => dispatcher.log.debug('mcp.request_failed', { error }) },
   );
   const sessions = createSessions(dispatcher, source);
-  const sse = createSseLines(source);
+  const sse = createSseLines(dispatcher, source);
   let followed: Promise<void> | undefined;
   /** Before the first answer, since whoever listens must miss nothing; and not sooner, since nobody may ever come. */
   const follow = async () => {

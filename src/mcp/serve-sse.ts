@@ -3,11 +3,16 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { SSEServerTransport } from '@modelcontextprotocol/server-legacy/sse';
 import type { Caller } from '../tasks/task.js';
+import type { Dispatcher } from '../tools/dispatcher.js';
 import { connectionOf } from './connection.js';
 import { createMcpServer } from './create-server.js';
+import { createLines, type Line } from './lines.js';
 import { followNews, type Source } from './news.js';
 
-const most = 100;
+interface SseLine extends Line {
+  transport: SSEServerTransport;
+  ping(): Promise<unknown>;
+}
 
 export interface SseLines {
   /** Answers `GET /sse` and `POST /messages?sessionId=…` on Node's own objects. */
@@ -15,35 +20,43 @@ export interface SseLines {
   close(): Promise<void>;
 }
 
-export function createSseLines(source: Source): SseLines {
-  const lines = new Map<string, { transport: SSEServerTransport; keyId: string | null; close(): Promise<void> }>();
+export function createSseLines({ clock }: Pick<Dispatcher, 'clock'>, source: Source): SseLines {
+  // A client that lives answers a ping, which counts as use: only a dead one is silent for so long that its line ends.
+  const lines = createLines<SseLine>(clock, ({ ping }) => void ping().catch(() => {}));
 
   const open = async (outgoing: ServerResponse, caller: Caller) => {
-    // The one that was silent longest goes first: a Map keeps the order of setting, and each message sets its line anew.
-    if (lines.size >= most) await lines.values().next().value?.close();
     const transport = new SSEServerTransport('/messages', outgoing);
     const id = transport.sessionId;
-    const server = createMcpServer(source.backend, connectionOf(caller, 'legacy', `sse:${id}`));
+    const connection = connectionOf(caller, 'legacy', `sse:${id}`);
+    const server = createMcpServer(source.backend, connection);
     const stopNews = followNews(source, server, 'legacy');
-    const close = async () => {
-      lines.delete(id);
-      stopNews();
-      await server.close();
+    const line: SseLine = {
+      id,
+      transport,
+      connection,
+      usedAt: clock.monotonic(),
+      busy: 0,
+      ping: () => server.server.ping(),
+      async close() {
+        lines.remove(line);
+        stopNews();
+        await server.close();
+      },
     };
-    lines.set(id, { transport, keyId: caller.keyId, close });
-    outgoing.once('close', () => void close());
-    await server.connect(transport);
+    await lines.add(line);
+    outgoing.once('close', () => void line.close());
+    if (outgoing.destroyed) await line.close();
+    else await server.connect(transport);
   };
 
   const deliver = async (incoming: IncomingMessage, outgoing: ServerResponse, caller: Caller) => {
     const id = new URL(incoming.url ?? '', 'http://localhost').searchParams.get('sessionId') ?? '';
-    const line = lines.get(id);
-    if (line !== undefined && line.keyId === caller.keyId) {
-      lines.delete(id);
-      lines.set(id, line);
-      return line.transport.handlePostMessage(incoming, outgoing);
+    const line = await lines.find(id, caller);
+    if (line === null) {
+      outgoing.writeHead(404, { 'Content-Type': 'text/plain' }).end('Session not found');
+      return;
     }
-    outgoing.writeHead(404, { 'Content-Type': 'text/plain' }).end('Session not found');
+    await line.transport.handlePostMessage(incoming, outgoing);
   };
 
   return {
@@ -53,8 +66,6 @@ export function createSseLines(source: Source): SseLines {
         return deliver(incoming, outgoing, caller);
       outgoing.writeHead(405, { Allow: incoming.url?.startsWith('/sse') ? 'GET' : 'POST' }).end();
     },
-    async close() {
-      for (const line of [...lines.values()]) await line.close();
-    },
+    close: () => lines.close(),
   };
 }

@@ -34,7 +34,7 @@ export function serveStdio({ dispatcher, need, log, onEnd }: ServeStdioOptions):
   const stops: (() => void)[] = [];
   const line = serveLine(
     ({ era }) => {
-      const connection: Connection = { era, caller, id, mayAsk: true };
+      const connection: Connection = { era, caller, id, mayAsk: true, openForms: new Map() };
       const server = createMcpServer(source.backend, connection);
       stops.push(followNews(source, server, era));
       return server;

@@ -1,23 +1,15 @@
-// Sessions of 2025-era clients over Streamable HTTP. Each belongs to the key that opened it; idle ones end.
+// Sessions of 2025-era clients over Streamable HTTP, each a line of its own.
 import { randomUUID } from 'node:crypto';
 import { WebStandardStreamableHTTPServerTransport } from '@modelcontextprotocol/server';
 import type { Caller } from '../tasks/task.js';
 import type { Dispatcher } from '../tools/dispatcher.js';
 import { connectionOf } from './connection.js';
 import { createMcpServer } from './create-server.js';
+import { createLines, type Line } from './lines.js';
 import { followNews, type Source } from './news.js';
 
-const most = 100;
-const idleMs = 30 * 60_000;
-
-interface Session {
-  id: string;
+interface Session extends Line {
   transport: WebStandardStreamableHTTPServerTransport;
-  keyId: string | null;
-  usedAt: number;
-  /** Requests that are being answered, streams included. */
-  busy: number;
-  close(): Promise<void>;
 }
 
 export interface Sessions {
@@ -26,56 +18,33 @@ export interface Sessions {
 }
 
 export function createSessions({ clock }: Pick<Dispatcher, 'clock'>, source: Source): Sessions {
-  const sessions = new Map<string, Session>();
-  const sweep = setInterval(() => void endIdle(), idleMs / 10).unref();
-
-  const isOver = ({ usedAt, busy }: Session) => busy === 0 && clock.monotonic() - usedAt > idleMs;
-
-  const endIdle = async () => {
-    for (const session of [...sessions.values()].filter(isOver)) await session.close();
-  };
-
-  /** The oldest idle one goes first; where none is idle, the oldest. */
-  const makeRoom = async () => {
-    await endIdle();
-    if (sessions.size < most) return;
-    const [oldest] = [...sessions.values()].sort((one, other) => one.busy - other.busy || one.usedAt - other.usedAt);
-    await oldest?.close();
-  };
+  const sessions = createLines<Session>(clock);
 
   /** Not in the list yet: what turns out to be no handshake must not take another's place. */
   const open = async (caller: Caller): Promise<Session> => {
     const id = randomUUID();
     const transport = new WebStandardStreamableHTTPServerTransport({ sessionIdGenerator: () => id });
-    const server = createMcpServer(source.backend, connectionOf(caller, 'legacy', `session:${id}`));
+    const connection = connectionOf(caller, 'legacy', `session:${id}`);
+    const server = createMcpServer(source.backend, connection);
     const stopNews = followNews(source, server, 'legacy');
     const session: Session = {
       id,
       transport,
-      keyId: caller.keyId,
+      connection,
       usedAt: clock.monotonic(),
       busy: 0,
       async close() {
-        sessions.delete(id);
+        sessions.remove(session);
         stopNews();
         await server.close();
       },
     };
     await server.connect(transport);
     server.server.onclose = () => {
-      sessions.delete(id);
+      sessions.remove(session);
       stopNews();
     };
     return session;
-  };
-
-  const find = async (request: Request, caller: Caller): Promise<Session | null> => {
-    const session = sessions.get(request.headers.get('mcp-session-id') ?? '');
-    // Another key's session is as good as none: its id must not tell that it exists.
-    if (session === undefined || session.keyId !== caller.keyId) return null;
-    if (!isOver(session)) return session;
-    await session.close();
-    return null;
   };
 
   const begin = async (request: Request, caller: Caller): Promise<Response> => {
@@ -85,24 +54,21 @@ export function createSessions({ clock }: Pick<Dispatcher, 'clock'>, source: Sou
       await session.close();
       return response;
     }
-    await makeRoom();
-    sessions.set(session.id, session);
+    await sessions.add(session);
     return response;
   };
 
   return {
     async fetch(request, caller) {
-      if (request.headers.has('mcp-session-id')) {
-        const session = await find(request, caller);
+      const id = request.headers.get('mcp-session-id');
+      if (id !== null) {
+        const session = await sessions.find(id, caller);
         return session === null ? refuse(404, -32_001, 'Session not found') : answer(session, request, clock.monotonic);
       }
       if (request.method !== 'POST') return refuse(400, -32_000, 'Bad Request: Mcp-Session-Id header is required');
       return begin(request, caller);
     },
-    async close() {
-      clearInterval(sweep);
-      for (const session of [...sessions.values()]) await session.close();
-    },
+    close: () => sessions.close(),
   };
 }
 

@@ -1,11 +1,12 @@
 // HTTP+SSE, for clients that know nothing newer, with both SDK lines that still speak it.
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { agent, operator, sendJson } from '../helpers/raw-http.js';
-import { createTestApp, type TestApp } from '../helpers/test-app.js';
+import { createTestApp, createTestClock, type TestApp } from '../helpers/test-app.js';
 import { approving, connect, type Sdk } from '../mcp/clients.js';
 
 const lines: readonly Sdk[] = ['1.x', '2.x legacy'];
 const sse = (app: TestApp, key = operator) => ({ kind: 'sse' as const, url: `${app.address}/sse`, key });
+const minute = 60_000;
 const hello = { task_type: 'hello', project_id: 'p1', actor_id: 'model' };
 
 interface Line {
@@ -33,6 +34,21 @@ async function open(app: TestApp, key = operator): Promise<Line> {
 
 const ping = (app: TestApp, { endpoint }: Line, key = operator) =>
   sendJson(app, 'POST', endpoint, { json: { jsonrpc: '2.0', id: 1, method: 'ping' }, key });
+
+/** Resolves each time once the client has sent an answer to the server, and the server has taken it. */
+function watchPings({ transport }: { transport: { send(message: object): Promise<void> } }) {
+  const send = transport.send.bind(transport);
+  let announce = () => {};
+  let sent = new Promise<void>((resolve) => (announce = resolve));
+  transport.send = async (message) => {
+    await send(message);
+    if ('result' in message) announce();
+  };
+  return async () => {
+    await sent;
+    sent = new Promise<void>((resolve) => (announce = resolve));
+  };
+}
 
 describe.each(lines)('SDK %s', (sdk) => {
   test('does the whole job: create, a form that the person answers, run, result', async () => {
@@ -102,6 +118,47 @@ describe('lines', () => {
     expect((await ping(app, second)).status).toBe(404);
     expect([(await ping(app, first)).status, (await ping(app, third)).status]).toEqual([202, 202]);
     for (const line of opened) line.close();
+  });
+
+  test("an agent key's flood of lines ends no operator's line", async () => {
+    const app = await createTestApp({ noWorker: true });
+    const quiet = await open(app);
+    const flood: Line[] = [];
+    for (let count = 0; count < 101; count += 1) flood.push(await open(app, agent));
+    const [first, second] = flood as [Line, Line];
+    await Promise.all([first.ended, second.ended]);
+    expect((await ping(app, quiet)).status).toBe(202);
+    for (const line of [quiet, ...flood]) line.close();
+  });
+
+  test('a line that says nothing for half an hour ends; each message begins the time anew', async () => {
+    const clock = createTestClock();
+    const app = await createTestApp({ noWorker: true, clock });
+    const [silent, talking] = [await open(app), await open(app)];
+    clock.advance(29 * minute);
+    expect((await ping(app, talking)).status).toBe(202);
+    clock.advance(2 * minute);
+    expect((await ping(app, silent)).status).toBe(404);
+    await silent.ended;
+    expect((await ping(app, talking)).status).toBe(202);
+    talking.close();
+  });
+
+  test('a client that lives stays for as long as it likes: it answers what it is asked from time to time', async () => {
+    vi.useFakeTimers({ toFake: ['setInterval'] });
+    onTestFinished(() => void vi.useRealTimers());
+    const clock = createTestClock();
+    const app = await createTestApp({ noWorker: true, clock });
+    const client = await connect('1.x', sse(app));
+    const dead = await open(app);
+    const answered = watchPings(client.raw);
+    for (let round = 0; round < 10; round += 1) {
+      clock.advance(4 * minute);
+      vi.advanceTimersByTime(3 * minute);
+      await answered();
+    }
+    await dead.ended;
+    expect((await client.call('list_tasks')).isError ?? false).toBe(false);
   });
 
   test('end with the bridge', async () => {

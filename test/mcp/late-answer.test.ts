@@ -17,7 +17,7 @@ async function impatientLine(app: TestApp) {
     announce();
     return { ...(await answer) };
   });
-  const connection = { era: 'legacy', caller: callers.stdio, id: 'line', mayAsk: true } as const;
+  const connection = { era: 'legacy', caller: callers.stdio, id: 'line', mayAsk: true, openForms: new Map() } as const;
   const server = createMcpServer(async () => app.dispatcher, connection, 0);
   const [near, far] = InMemoryTransport.createLinkedPair();
   await Promise.all([server.connect(far), client.connect(near)]);
