@@ -13,7 +13,8 @@ import { type AnyOperation, type CallContext, invoke, validTraceparent } from '.
 import type { Backend, Connection } from './connection.js';
 import { createAskPerson } from './elicit-ack.js';
 import { followTask } from './follow-task.js';
-import { toolError, toolResult } from './tool-result.js';
+import { type ResultOptions, toolError, toolResult } from './tool-result.js';
+import { withNote } from './untrusted.js';
 
 export interface ToolCall {
   connection: Connection;
@@ -58,7 +59,7 @@ export function createCallTool({ server, backend, connection, waitMs }: ToolCall
         operation === taskStatus
           ? await followTask(dispatcher, input, { connection, context, call })
           : await invoke(dispatcher, operation, input, call);
-      return toolResult(value, { redact, links: linksOf(value), ...moreOf(operation, input) });
+      return toolResult(withNote(name, value), { redact, links: linksOf(value), ...moreOf(operation, input) });
     } catch (error) {
       if (!(error instanceof DispatcherError)) log?.error('mcp.tool_failed', { tool: name, error });
       return toolError(error, { redact });
@@ -102,12 +103,19 @@ const link = (uri: string, title: string, mimeType: string): ContentBlock => ({
 });
 
 /** The way to what a cut answer left out. */
-function moreOf({ name }: AnyOperation, input: object): { more?: string } {
-  const { id, task_id } = input as { id?: string; task_id?: string };
+function moreOf({ name }: AnyOperation, input: object): Pick<ResultOptions, 'more' | 'fromStart'> {
+  const { id, task_id, after } = input as { id?: string; task_id?: string; after?: number };
   if (name === 'create_task')
     return { more: 'Read the whole directive with the resource directive://… that is linked.' };
   if (name === 'read_directive') return { more: `Read the whole of it as the resource directive://${id}.` };
-  if (name === 'task_status') return { more: `Older log lines: the resource task://${task_id}/log.` };
-  if (name === 'list_tasks') return { more: 'Ask with a smaller limit and go on with next_cursor.' };
+  if (name === 'task_status' && after !== undefined)
+    return { more: 'Later log lines: call again with the last log id as after.', fromStart: true };
+  if (name === 'task_status')
+    return {
+      more: `All log lines: with after 0, or as the resource task://${task_id}/log; the rest: task://${task_id}.`,
+    };
+  if (name === 'list_tasks' || name === 'list_directives')
+    return { more: 'Ask with limit 10 and go on with next_cursor.' };
+  if (name === 'run_automation') return { more: 'Run it again with params that ask for less.' };
   return {};
 }

@@ -36,16 +36,16 @@ function outline(schema: JsonSchema): JsonSchema {
   return schema.type === undefined ? {} : { type: schema.type };
 }
 
-const wordless = new Set(['$schema', 'pattern', 'minLength', 'maxLength', 'format', 'propertyNames']);
+const wordless = new Set(['$schema', '$defs', '$ref', 'pattern', 'minLength', 'maxLength', 'format', 'propertyNames']);
 
-/** Drops patterns and bounds that the operation checks and explains anyway. */
+/** Drops patterns and bounds that the operation checks and explains anyway, and references, which not every client follows. */
 function brief(schema: unknown): JsonSchema {
   const trim = (value: unknown, inProperties: boolean): unknown => {
     if (Array.isArray(value)) return value.map((item) => trim(item, false));
     if (value === null || typeof value !== 'object') return value;
     return Object.fromEntries(
       Object.entries(value)
-        .filter(([name]) => inProperties || !wordless.has(name))
+        .filter(([name, inner]) => inProperties || !(wordless.has(name) || inner === Number.MAX_SAFE_INTEGER))
         .map(([name, inner]) => [name, trim(inner, name === 'properties' && !inProperties)]),
     );
   };

@@ -210,11 +210,7 @@ async function decide(
 
 /** Hosts decline on their own, unseen by anyone: that is no refusal. */
 const dismissed = (dispatcher: Dispatcher, taskId: string): Promise<Answer> =>
-  waiting(
-    dispatcher,
-    taskId,
-    'The form was closed without an answer. Stop here and ask the person; do not ask again by yourself.',
-  );
+  waiting(dispatcher, taskId, 'The form was closed without an answer.');
 
 async function waiting(dispatcher: Dispatcher, taskId: string, why: string): Promise<Answer> {
   const task = await requireTask(dispatcher, taskId);
@@ -226,6 +222,6 @@ async function waiting(dispatcher: Dispatcher, taskId: string, why: string): Pro
     assurance: task.assurance,
     expires_at: null,
     approve_url: approveUrl,
-    next: `${why} Tell the person that the task waits for them: at ${approveUrl} or with \`doe ack ${taskId}\` in a terminal. Then call task_status with task_id ${taskId} and wait_seconds 45.`,
+    next: `${why} Stop here: do not call acknowledge again unless the person asks for it. Tell them that the task waits for them: at ${approveUrl} or with \`doe ack ${taskId}\` in a terminal. Then call task_status with task_id ${taskId} and wait_seconds 45.`,
   };
 }

@@ -13,18 +13,23 @@ export interface ResultOptions {
   /** How to get what did not fit, as a sentence. */
   more?: string;
   links?: ContentBlock[];
+  /** Of a list that is too long the beginning stays; else logs keep their end. */
+  fromStart?: boolean;
 }
 
-export function toolResult(value: object, { redact, more, links = [] }: ResultOptions): CallToolResult {
+export function toolResult(
+  value: object,
+  { redact, more, links = [], fromStart = false }: ResultOptions,
+): CallToolResult {
   const safe = mapText(value as JsonObject, (text) => redact(plainText(text))) as JsonObject;
-  const structuredContent = withinLimit(safe, more ?? 'Ask for less, or read the resource that is linked.');
+  const structuredContent = withinLimit(safe, more ?? 'Ask for less, or read the resource that is linked.', fromStart);
   return { structuredContent, content: [{ type: 'text', text: JSON.stringify(structuredContent) }, ...links] };
 }
 
 /** As text alone: clients of the 2025 era hold structuredContent against the tool's output schema, errors included. */
 export function toolError(error: unknown, { redact }: Pick<ResultOptions, 'redact'>): CallToolResult {
   const safe = mapText({ ok: false, ...publicError(error) } as JsonObject, (text) => redact(plainText(text)));
-  const fitted = withinLimit(safe as JsonObject, 'The message was long.');
+  const fitted = withinLimit(safe as JsonObject, 'The message was long.', true);
   return { isError: true, content: [{ type: 'text', text: JSON.stringify(fitted) }] };
 }
 
@@ -32,11 +37,11 @@ export function toolError(error: unknown, { redact }: Pick<ResultOptions, 'redac
  * The value within `resultLimit` characters of JSON: the longest texts are cut, then the longest lists lose their far end,
  * then objects become the beginning of their own text.
  */
-function withinLimit(value: JsonObject, more: string): JsonObject {
+function withinLimit(value: JsonObject, more: string, fromStart: boolean): JsonObject {
   if (lengthOf(value) <= resultLimit) return value;
   const fitted = structuredClone({ ...value, truncated: more });
   for (let excess = lengthOf(fitted) - resultLimit; excess > 0; excess = lengthOf(fitted) - resultLimit) {
-    if (!shortenText(fitted, excess) && !shortenList(fitted) && !foldObject(fitted, excess)) break;
+    if (!shortenText(fitted, excess) && !shortenList(fitted, fromStart) && !foldObject(fitted, excess)) break;
   }
   return fitted;
 }
@@ -81,7 +86,7 @@ function shortenText(value: JsonObject, excess: number): boolean {
 const cut = (text: string, kept: number): string =>
   `${text.slice(0, kept).replace(/[\ud800-\udbff]$/, '')}… [${text.length - kept} more characters]`;
 
-/** The smallest object that is large enough: what stands around it keeps its shape. */
+/** The smallest object that is large enough, and not one of the answer's own fields if another helps: a client holds those against the tool's schema. */
 function foldObject(value: JsonObject, excess: number): boolean {
   const isObject = (item: JsonValue) => item !== null && typeof item === 'object' && !Array.isArray(item);
   const sized = [...places(value)]
@@ -89,18 +94,20 @@ function foldObject(value: JsonObject, excess: number): boolean {
     .map((place) => ({ ...place, size: lengthOf(place.holder[place.key] as JsonValue) }))
     .filter(({ size }) => size > shortestCut)
     .sort((one, other) => one.size - other.size);
-  const place = sized.find(({ size }) => size > excess + shortestCut) ?? sized.at(-1);
+  const inner = sized.filter(({ holder }) => holder !== (value as Holder));
+  const fitting = inner.length > 0 ? inner : sized;
+  const place = fitting.find(({ size }) => size > excess + shortestCut) ?? fitting.at(-1);
   if (place === undefined) return false;
   place.holder[place.key] = cut(JSON.stringify(place.holder[place.key]), shortestCut - 60);
   return true;
 }
 
-/** Logs are read from their end, other lists from their beginning. */
-function shortenList(value: JsonObject): boolean {
+/** Logs are read from their end unless somebody reads on from a line, other lists from their beginning. */
+function shortenList(value: JsonObject, fromStart: boolean): boolean {
   const place = longest(value, (item) => (Array.isArray(item) && item.length > 1 ? lengthOf(item) : 0));
   if (place === undefined) return false;
   const list = place.holder[place.key] as JsonValue[];
   const kept = Math.max(1, Math.floor(list.length * 0.8));
-  place.holder[place.key] = place.key === 'logs' ? list.slice(-kept) : list.slice(0, kept);
+  place.holder[place.key] = place.key === 'logs' && !fromStart ? list.slice(-kept) : list.slice(0, kept);
   return true;
 }

@@ -45,7 +45,7 @@ export const anneals: ResourceKind = {
 
 const bundle = async ({ annealer }: Dispatcher, aid: string) =>
   (await annealer.files(aid)).map(({ name, mimeType, bytes, modifiedAt }) => ({
-    uri: `anneal://${aid}/${name}`,
+    uri: `anneal://${aid}/${encodeURIComponent(name)}`,
     name: `${aid}/${name}`,
     title: name,
     mimeType,

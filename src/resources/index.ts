@@ -4,6 +4,7 @@ import {
   type McpServer,
   ProtocolError,
   ProtocolErrorCode,
+  type Resource,
   ResourceNotFoundError,
   ResourceTemplate,
 } from '@modelcontextprotocol/server';
@@ -56,9 +57,21 @@ export function addResources(server: McpServer, options: ResourcesOptions): void
   addSkills(server, options);
   // Replaces the SDK's own, which has no pages.
   server.server.setRequestHandler('resources/list', async ({ params }) =>
-    asProtocolErrors('resources/list', async () => listPage(await backend(), params?.cursor)),
+    asProtocolErrors('resources/list', async () => {
+      const dispatcher = await backend();
+      const page = await listPage(dispatcher, params?.cursor);
+      return { ...page, resources: page.resources.map((one) => readable(one, (text) => clean(dispatcher, text))) };
+    }),
   );
 }
+
+/** Names and titles come from files and callers; the address is ours. */
+const readable = (resource: Resource, clean: (text: string) => string): Resource => ({
+  ...resource,
+  name: clean(resource.name),
+  ...(resource.title === undefined ? {} : { title: clean(resource.title) }),
+  ...(resource.description === undefined ? {} : { description: clean(resource.description) }),
+});
 
 /** A page ends where a kind's own page ends; the cursor names the kind and its cursor. */
 async function listPage(dispatcher: Dispatcher, cursor: string | undefined): Promise<ListResourcesResult> {

@@ -32,7 +32,8 @@ export const listAutomations = defineOperation({
 export const runAutomation = defineOperation({
   name: 'run_automation',
   title: 'Run an automation',
-  description: 'Runs an automation at once and answers its result. Use dryRun first to see what it would do.',
+  description:
+    'Runs an automation at once and answers its result. Use it for quick work that no directive covers: first with dryRun, then, once the person agrees to what it would do, without.',
   input: z.object({
     automation: z.string().min(1).max(128).describe('Its name, as list_automations gives it'),
     params: z.record(z.string(), z.unknown()).optional().describe('Its parameters, by its schema'),

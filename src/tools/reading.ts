@@ -26,18 +26,30 @@ export const listDirectives = defineOperation({
   title: 'List directives',
   description:
     'The written procedures of this home with their task types. Use it first, to find which directive fits the job; broken ones say what is wrong with them. Next: read_directive or create_task.',
-  input: z.object({}),
-  output: z.object({ directives: z.array(directiveSummarySchema) }),
+  input: z.object({ limit: z.int().min(1).max(200).optional().describe('At most so many; default all'), cursor }),
+  output: z.object({ directives: z.array(directiveSummarySchema), next_cursor: z.string().nullable() }),
   annotations: readOnly,
   tool: true,
-  run: async ({ directives }) => ({ directives: (await directives.list()).map(directiveSummary) }),
+  async run({ directives }, { limit, cursor: from }) {
+    const all = (await directives.list()).map(directiveSummary);
+    const start = from === undefined ? 0 : all.findIndex(({ file }) => file === from) + 1;
+    if (from !== undefined && start === 0)
+      throw new DispatcherError('invalid_input', 'The cursor names no directive that is there now.', {
+        hint: 'Call list_directives again without it.',
+      });
+    const end = limit === undefined ? all.length : start + limit;
+    return {
+      directives: all.slice(start, end),
+      next_cursor: end < all.length ? (all[end - 1]?.file ?? null) : null,
+    };
+  },
 });
 
 export const readDirective = defineOperation({
   name: 'read_directive',
   title: 'Read a directive',
   description:
-    'The whole text of a directive, its payload schema and what it needs. Use it before create_task when you must know the payload.',
+    'The whole text of a directive, its payload schema and what it needs. Use it before create_task when you must know the payload. Next: create_task.',
   input: z.object({
     id: z.string().min(1).max(128),
     sha256: z
@@ -120,7 +132,7 @@ export const listTasks = defineOperation({
   name: 'list_tasks',
   title: 'List tasks',
   description:
-    'Tasks, newest first, filtered by status, project or task type. Use it to find a task whose id you do not know.',
+    'Tasks, newest first, filtered by status, project or task type. Use it to find a task whose id you do not know. Next: task_status.',
   input: z.object({
     status: z.enum(taskStatuses).optional(),
     project_id: projectIdSchema.optional(),

@@ -27,7 +27,7 @@ export const taskStatus = defineOperation({
   name: 'task_status',
   title: 'Look at a task',
   description:
-    'A task and its latest log lines. Use wait_seconds (up to 45) to wait for the next change rather than calling again at once; pass the last log id as after.',
+    'A task and its latest log lines. Use it after acknowledge, with wait_seconds (up to 45) rather than calling again and again, until the task has ended; its next says what to call then. With after you read on from a log line.',
   input,
   output,
   annotations: { readOnlyHint: true, destructiveHint: false, idempotentHint: true, openWorldHint: false },
