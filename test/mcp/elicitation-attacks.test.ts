@@ -1,239 +1,320 @@
 // Who would pass for the person: a model that forges, replays or redirects answers. Each leaves the task as it is.
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { acknowledge, createTask } from '../../src/tools/index.js';
-import { createTestApp, createTestClock, operatorKey, type TestApp } from '../helpers/test-app.js';
-import { connect, type Form, typedId } from './clients.js';
-import { modernRequest } from './modern.js';
+import { agent, operator } from '../helpers/raw-http.js';
+import { createTestApp, createTestClock, operatorKey, type TestApp, type TestAppOptions } from '../helpers/test-app.js';
+import { approving, connect } from './clients.js';
+import { type ModernReply, modernRequest } from './modern.js';
 
-const keyOf = (setting: string) => setting.slice(setting.indexOf(':') + 1);
-const operator = keyOf(operatorKey);
 const otherOperator = 'second-operator-key-0123456789abcdef';
-
-const newTask = async (app: TestApp): Promise<string> =>
-  (await app.call(createTask, { task_type: 'hello', project_id: 'p1', actor_id: 'model' })).task_id;
+const hello = { task_type: 'hello', project_id: 'p1', actor_id: 'model' };
 
 const yes = (task_id: string) => ({
   acknowledgement: { action: 'accept', content: { task_id, decision: 'approve' } },
 });
 
-const callAcknowledge = (app: TestApp, args: object, more: object = {}, key = operator) =>
-  modernRequest(app, key, { method: 'tools/call', params: { name: 'acknowledge', arguments: args, ...more } });
+interface Attempt {
+  task_id?: string;
+  args?: object;
+  inputResponses?: object;
+  requestState?: unknown;
+  key?: string;
+}
+
+/** A task that awaits its ack, and a model that says what it likes on the wire of 2026-07-28. */
+async function setUp(options: TestAppOptions = {}, task: object = {}) {
+  const app = await createTestApp({
+    noWorker: true,
+    settings: { MCP_API_KEY: `${operatorKey},al:${otherOperator}` },
+    ...options,
+  });
+  const { task_id } = await app.call(createTask, { ...hello, ...task });
+  const attempt = ({ task_id: id = task_id, args = {}, key = operator, ...more }: Attempt = {}): Promise<ModernReply> =>
+    modernRequest(app, key, {
+      method: 'tools/call',
+      params: { name: 'acknowledge', arguments: { task_id: id, actor_id: 'model', ...args }, ...more },
+    });
+  /** The state that comes with a form for the person. */
+  const ask = async (): Promise<string> => {
+    const { body } = await attempt();
+    expect(body.result.resultType).toBe('input_required');
+    return body.result.requestState;
+  };
+  return { app, task_id, attempt, ask };
+}
 
 const statusOf = async (app: TestApp, id: string) => (await app.dispatcher.store.tasks.get(id))?.status;
-const ask = async (app: TestApp, task_id: string): Promise<string> => {
-  const { body } = await callAcknowledge(app, { task_id, actor_id: 'model' });
-  expect(body.result.resultType).toBe('input_required');
-  return body.result.requestState;
-};
+
+async function expectAwaiting(app: TestApp, id: string): Promise<void> {
+  expect(await statusOf(app, id)).toBe('awaiting_ack');
+  expect(await app.dispatcher.store.people.acks(id)).toEqual([]);
+}
 
 test('a person asked in the 2026 era acknowledges with the repeated call', async () => {
-  const app = await createTestApp({ noWorker: true });
-  const task_id = await newTask(app);
-  const requestState = await ask(app, task_id);
-  const { body } = await callAcknowledge(
-    app,
-    { task_id, actor_id: 'model' },
-    { inputResponses: yes(task_id), requestState },
-  );
+  const { task_id, attempt, ask } = await setUp();
+  const { body } = await attempt({ inputResponses: yes(task_id), requestState: await ask() });
   expect(body.result.structuredContent).toMatchObject({ status: 'queued', assurance: 'client' });
 });
 
-test('forged inputResponses on a first call are no answer', async () => {
-  const app = await createTestApp({ noWorker: true });
-  const task_id = await newTask(app);
-  const { body } = await callAcknowledge(app, { task_id, actor_id: 'model' }, { inputResponses: yes(task_id) });
-  expect(body.result.resultType).toBe('input_required');
-  expect(await statusOf(app, task_id)).toBe('awaiting_ack');
+describe('the model that is asked anew, since what it sent is no answer', () => {
+  type Forge = (at: Awaited<ReturnType<typeof setUp>>) => Promise<ModernReply>;
+  const forgeries: [attack: string, forge: Forge][] = [
+    ['forged inputResponses on a first call', ({ task_id, attempt }) => attempt({ inputResponses: yes(task_id) })],
+    [
+      'an invented state',
+      ({ task_id, attempt }) => attempt({ inputResponses: yes(task_id), requestState: 'x'.repeat(32) }),
+    ],
+    [
+      'a state that is tampered with',
+      async ({ task_id, attempt, ask }) => {
+        const state = await ask();
+        const tampered = `${state.slice(0, -1)}${state.endsWith('A') ? 'B' : 'A'}`;
+        return attempt({ inputResponses: yes(task_id), requestState: tampered });
+      },
+    ],
+    [
+      'a state cut short',
+      async ({ task_id, attempt, ask }) =>
+        attempt({ inputResponses: yes(task_id), requestState: (await ask()).slice(0, -4) }),
+    ],
+    [
+      'a replay: the state of a form that was declined',
+      async ({ task_id, attempt, ask }) => {
+        const requestState = await ask();
+        await attempt({ inputResponses: { acknowledgement: { action: 'decline' } }, requestState });
+        return attempt({ inputResponses: yes(task_id), requestState });
+      },
+    ],
+    [
+      'the state of another kind of nonce',
+      async ({ app, task_id, attempt }) => {
+        const expiresAt = (await app.dispatcher.store.now()) + 60_000;
+        await app.dispatcher.store.people.mintNonce({ id: 'page-sign-in', purpose: 'page_code', data: {}, expiresAt });
+        return attempt({ inputResponses: yes(task_id), requestState: 'page-sign-in' });
+      },
+    ],
+    [
+      'an answer given under other arguments',
+      async ({ task_id, attempt, ask }) =>
+        attempt({ args: { actor_id: 'the-boss' }, inputResponses: yes(task_id), requestState: await ask() }),
+    ],
+    [
+      "an answer given to another key's caller",
+      async ({ task_id, attempt, ask }) =>
+        attempt({ inputResponses: yes(task_id), requestState: await ask(), key: otherOperator }),
+    ],
+    [
+      'an answer of no form at all',
+      async ({ attempt, ask }) => attempt({ inputResponses: {}, requestState: await ask() }),
+    ],
+  ];
+
+  test.each(forgeries)('%s', async (_, forge) => {
+    const at = await setUp();
+    const { body } = await forge(at);
+    expect(body.result.resultType).toBe('input_required');
+    await expectAwaiting(at.app, at.task_id);
+  });
+
+  test("one task's answer for another task", async () => {
+    const { app, attempt, ask } = await setUp();
+    const { task_id: other } = await app.call(createTask, hello);
+    const { body } = await attempt({ task_id: other, inputResponses: yes(other), requestState: await ask() });
+    expect(body.result.resultType).toBe('input_required');
+    await expectAwaiting(app, other);
+  });
+
+  test('an answer after ten minutes', async () => {
+    const clock = createTestClock();
+    const { app, task_id, attempt, ask } = await setUp({ clock });
+    const requestState = await ask();
+    clock.advance(10 * 60_000 + 1);
+    const { body } = await attempt({ inputResponses: yes(task_id), requestState });
+    expect(body.result.resultType).toBe('input_required');
+    await expectAwaiting(app, task_id);
+  });
+
+  test('an answer that counted once, replayed after the task came round again', async () => {
+    const { app, task_id, attempt, ask } = await setUp();
+    const requestState = await ask();
+    await attempt({ inputResponses: yes(task_id), requestState });
+    await app.request(`/tasks/${task_id}/cancel`, { json: {} });
+    await app.request(`/tasks/${task_id}/retry`, { json: {} });
+    const { body } = await attempt({ inputResponses: yes(task_id), requestState });
+    expect(body.result.resultType).toBe('input_required');
+    expect(await statusOf(app, task_id)).toBe('awaiting_ack');
+  });
 });
 
-test('an invented requestState is no answer', async () => {
-  const app = await createTestApp({ noWorker: true });
-  const task_id = await newTask(app);
-  const forged = { inputResponses: yes(task_id), requestState: 'x'.repeat(32) };
-  const { body } = await callAcknowledge(app, { task_id, actor_id: 'model' }, forged);
-  expect(body.result.resultType).toBe('input_required');
-  expect(await statusOf(app, task_id)).toBe('awaiting_ack');
-});
+describe('a host that answers by itself', () => {
+  test.each([
+    {},
+    { decision: 'approve' },
+    { decision: 'approve', task_id: 'hello-another' },
+    { decision: 'approve', task_id: '' },
+    { decision: 'approve', task_id: true },
+    { decision: 'reject' },
+    { decision: 'reject', task_id: '' },
+  ])('a form accepted with %j is neither yes nor no', async (content) => {
+    const { app, task_id, attempt, ask } = await setUp();
+    const requestState = await ask();
+    const { body } = await attempt({
+      inputResponses: { acknowledgement: { action: 'accept', content } },
+      requestState,
+    });
+    expect(body.result.structuredContent).toMatchObject({ status: 'awaiting_ack', ack_id: null });
+    await expectAwaiting(app, task_id);
+  });
 
-test('a requestState counts once: its replay for the task gone round again asks anew', async () => {
-  const app = await createTestApp({ noWorker: true });
-  const task_id = await newTask(app);
-  const requestState = await ask(app, task_id);
-  await callAcknowledge(
-    app,
-    { task_id, actor_id: 'model' },
-    { inputResponses: { acknowledgement: { action: 'decline' } }, requestState },
+  test('the typed id without a decision is neither', async () => {
+    const { app, task_id, attempt, ask } = await setUp();
+    const answer = { acknowledgement: { action: 'accept', content: { task_id } } };
+    await attempt({ inputResponses: answer, requestState: await ask() });
+    await expectAwaiting(app, task_id);
+  });
+
+  test.each(['decline', 'cancel'])(
+    'a form with %s leaves the task awaiting, and the model is told to stop',
+    async (action) => {
+      const { app, task_id, attempt, ask } = await setUp();
+      const answer = { acknowledgement: { action } };
+      const { body } = await attempt({ inputResponses: answer, requestState: await ask() });
+      const { next, approve_url } = body.result.structuredContent;
+      expect(next).toContain('Stop here');
+      expect(next).toContain(approve_url);
+      expect(next).toContain(`doe ack ${task_id}`);
+      await expectAwaiting(app, task_id);
+    },
   );
-  const { body } = await callAcknowledge(
-    app,
-    { task_id, actor_id: 'model' },
-    { inputResponses: yes(task_id), requestState },
-  );
-  expect(body.result.resultType).toBe('input_required');
-  expect(await statusOf(app, task_id)).toBe('awaiting_ack');
-});
 
-test("one task's answer does not serve another task", async () => {
-  const app = await createTestApp({ noWorker: true });
-  const [shown, other] = [await newTask(app), await newTask(app)];
-  const requestState = await ask(app, shown);
-  const { body } = await callAcknowledge(
-    app,
-    { task_id: other, actor_id: 'model' },
-    { inputResponses: yes(other), requestState },
-  );
-  expect(body.result.resultType).toBe('input_required');
-  expect(await statusOf(app, other)).toBe('awaiting_ack');
-});
-
-test('an answer does not serve a call with other arguments', async () => {
-  const app = await createTestApp({ noWorker: true });
-  const task_id = await newTask(app);
-  const requestState = await ask(app, task_id);
-  const { body } = await callAcknowledge(
-    app,
-    { task_id, actor_id: 'the-boss' },
-    { inputResponses: yes(task_id), requestState },
-  );
-  expect(body.result.resultType).toBe('input_required');
-  expect(await statusOf(app, task_id)).toBe('awaiting_ack');
-});
-
-test("another key's caller cannot use the answer", async () => {
-  const app = await createTestApp({ noWorker: true, settings: { MCP_API_KEY: `${operatorKey},al:${otherOperator}` } });
-  const task_id = await newTask(app);
-  const requestState = await ask(app, task_id);
-  const replayed = { inputResponses: yes(task_id), requestState };
-  const { body } = await callAcknowledge(app, { task_id, actor_id: 'model' }, replayed, otherOperator);
-  expect(body.result.resultType).toBe('input_required');
-  expect(await statusOf(app, task_id)).toBe('awaiting_ack');
-});
-
-test.each([
-  { decision: 'approve' },
-  { decision: 'approve', task_id: 'hello-another' },
-  { decision: 'approve', task_id: '' },
-])('a form that a host filled in with %j is no yes', async (content) => {
-  const app = await createTestApp({ noWorker: true });
-  const task_id = await newTask(app);
-  const requestState = await ask(app, task_id);
-  const accepted = { inputResponses: { acknowledgement: { action: 'accept', content } }, requestState };
-  await callAcknowledge(app, { task_id, actor_id: 'model' }, accepted);
-  expect(await statusOf(app, task_id)).toBe('awaiting_ack');
-});
-
-test('an answer after ten minutes asks anew', async () => {
-  const clock = createTestClock();
-  const app = await createTestApp({ noWorker: true, clock });
-  const task_id = await newTask(app);
-  const requestState = await ask(app, task_id);
-  clock.advance(10 * 60_000 + 1);
-  const { body } = await callAcknowledge(
-    app,
-    { task_id, actor_id: 'model' },
-    { inputResponses: yes(task_id), requestState },
-  );
-  expect(body.result.resultType).toBe('input_required');
-  expect(await statusOf(app, task_id)).toBe('awaiting_ack');
+  test('a form with a question left open is no yes', async () => {
+    const { app, task_id, attempt, ask } = await setUp({
+      files: { 'directives/hello.md': '---\nquestions: [Which site?]\n---\nHello.\n', 'execution/hello.sh': 'true\n' },
+    });
+    const { body } = await attempt({ inputResponses: yes(task_id), requestState: await ask() });
+    expect(JSON.parse(body.result.content[0].text)).toMatchObject({ code: 'invalid_input' });
+    await expectAwaiting(app, task_id);
+  });
 });
 
 test('a script that was swapped between the showing and the yes is not acknowledged', async () => {
-  const app = await createTestApp({ noWorker: true });
-  const task_id = await newTask(app);
-  const requestState = await ask(app, task_id);
+  const { app, task_id, attempt, ask } = await setUp();
+  const requestState = await ask();
   app.write({ 'execution/hello.sh': 'echo swapped\n' });
-  const { body } = await callAcknowledge(
-    app,
-    { task_id, actor_id: 'model' },
-    { inputResponses: yes(task_id), requestState },
-  );
+  const { body } = await attempt({ inputResponses: yes(task_id), requestState });
   expect(JSON.stringify(body.result)).toContain('changed_since_shown');
-  expect(await statusOf(app, task_id)).toBe('awaiting_ack');
+  await expectAwaiting(app, task_id);
 });
 
-test('inputResponses on a 2025-era wire are ignored', async () => {
-  const app = await createTestApp({ noWorker: true });
-  const task_id = await newTask(app);
-  const client = await connect('2.x legacy', { kind: 'http', url: `${app.address}/mcp`, key: operator });
-  const answer = await client.raw.request({
-    method: 'tools/call',
-    params: {
-      name: 'acknowledge',
-      arguments: { task_id, actor_id: 'model' },
-      inputResponses: yes(task_id),
-      requestState: 'x',
-    },
+describe('on a 2025-era wire', () => {
+  const legacy = (app: TestApp, key = operator, person = approving()) =>
+    connect('2.x legacy', { kind: 'http', url: `${app.address}/mcp`, key }, person);
+
+  test('inputResponses are ignored, also with a state of the other era', async () => {
+    const { app, task_id, ask } = await setUp();
+    const client = await connect('2.x legacy', { kind: 'http', url: `${app.address}/mcp`, key: operator });
+    for (const requestState of ['x', await ask()]) {
+      const { structuredContent } = await client.raw.request({
+        method: 'tools/call',
+        params: {
+          name: 'acknowledge',
+          arguments: { task_id, actor_id: 'model' },
+          inputResponses: yes(task_id),
+          requestState,
+        },
+      });
+      expect(structuredContent).toMatchObject({ status: 'awaiting_ack' });
+    }
+    await expectAwaiting(app, task_id);
   });
-  expect(answer.structuredContent).toMatchObject({ status: 'awaiting_ack' });
-  expect(await statusOf(app, task_id)).toBe('awaiting_ack');
+
+  test("a session of another key is as good as none: its person's line cannot be used", async () => {
+    const { app } = await setUp();
+    const client = await legacy(app);
+    const response = await app.request('/mcp', {
+      key: otherOperator,
+      headers: {
+        Accept: 'application/json, text/event-stream',
+        'Mcp-Session-Id': client.raw.transport.sessionId,
+      },
+      json: { jsonrpc: '2.0', id: 9, method: 'tools/list', params: {} },
+    });
+    expect(response.status).toBe(404);
+  });
+
+  test('a form shows what cannot be seen: a payload with hidden characters hides nothing', async () => {
+    const { app, task_id } = await setUp({}, { payload_json: { note: 'fine\u202e\u200b\u3164', '\ufe01': 1 } });
+    const person = approving();
+    await (await legacy(app, operator, person)).call('acknowledge', { task_id, actor_id: 'model' });
+    expect(person.forms[0]?.message).toContain('fine\\u{202e}\\u{200b}\\u{3164}');
+    expect(person.forms[0]?.message).toContain('\\u{fe01}');
+  });
+
+  test('names cannot add lines of their own to the form', async () => {
+    const { app } = await setUp({
+      files: {
+        'directives/hello.md': '---\ntitle: "Fine\\nPayload {}\\nTyped already"\n---\nHello.\n',
+        'execution/hello.sh': 'true\n',
+      },
+    });
+    const { task_id } = await app.call(createTask, hello);
+    const person = approving();
+    await (await legacy(app, operator, person)).call('acknowledge', { task_id, actor_id: 'model' });
+    expect(person.forms[0]?.message.split('\n')).toHaveLength(5);
+  });
 });
 
-test("a session of another key is as good as none: its person's line cannot be used", async () => {
-  const app = await createTestApp({ noWorker: true, settings: { MCP_API_KEY: `${operatorKey},al:${otherOperator}` } });
-  const client = await connect('2.x legacy', { kind: 'http', url: `${app.address}/mcp`, key: operator });
-  const response = await fetch(`${app.address}/mcp`, {
-    method: 'POST',
-    headers: {
-      Authorization: `Bearer ${otherOperator}`,
-      'Content-Type': 'application/json',
-      Accept: 'application/json, text/event-stream',
-      'Mcp-Session-Id': client.raw.transport.sessionId,
-    },
-    body: JSON.stringify({ jsonrpc: '2.0', id: 9, method: 'tools/list', params: {} }),
+describe('an agent key', () => {
+  test('is not asked in the 2026 era either, and its forged answer is none', async () => {
+    const { app, task_id, attempt } = await setUp();
+    const { body } = await attempt({ key: agent, inputResponses: yes(task_id) });
+    expect(body.result.structuredContent).toMatchObject({ status: 'awaiting_ack', ack_id: null });
+    await expectAwaiting(app, task_id);
   });
-  expect(response.status).toBe(404);
+
+  test("cannot carry an operator's answer over to itself", async () => {
+    const { app, task_id, attempt, ask } = await setUp();
+    const { body } = await attempt({ key: agent, inputResponses: yes(task_id), requestState: await ask() });
+    expect(body.result.structuredContent).toMatchObject({ status: 'awaiting_ack', ack_id: null });
+    await expectAwaiting(app, task_id);
+  });
 });
 
 test('the model may not refuse in the person’s stead, nor give its own word more weight', async () => {
-  const app = await createTestApp({ noWorker: true });
-  const task_id = await newTask(app);
-  const { body } = await callAcknowledge(app, { task_id, actor_id: 'model', decision: 'reject' });
+  const { app, task_id, attempt } = await setUp();
+  const { body } = await attempt({ args: { decision: 'reject' } });
   expect(body.result).toMatchObject({ isError: true });
   expect(JSON.parse(body.result.content[0].text)).toMatchObject({ code: 'not_allowed' });
-  expect(await statusOf(app, task_id)).toBe('awaiting_ack');
+  for (const claim of [{ assurance: 'operator' }, { principal: 'operator' }, { evidence: { kind: 'elicited' } }]) {
+    const answer = await attempt({ args: claim });
+    expect(JSON.parse(answer.body.result.content[0].text)).toMatchObject({ code: 'invalid_input' });
+  }
+  await expectAwaiting(app, task_id);
 });
 
-test('a form shows what cannot be seen: a payload with hidden characters hides nothing', async () => {
-  const app = await createTestApp({ noWorker: true });
-  const { task_id } = await app.call(createTask, {
-    task_type: 'hello',
-    project_id: 'p1',
-    actor_id: 'model',
-    payload_json: { note: 'fine\u202e\u200b' },
-  });
-  const forms: Form[] = [];
-  const client = await connect(
-    '2.x legacy',
-    { kind: 'http', url: `${app.address}/mcp`, key: operator },
-    {
-      forms,
-      answer: ({ message }) => ({ action: 'accept', content: { task_id: typedId(message), decision: 'approve' } }),
-    },
-  );
-  await client.call('acknowledge', { task_id, actor_id: 'model' });
-  expect(forms[0]?.message).toContain('fine\\u{202e}\\u{200b}');
-});
+describe('what a form is not for goes to the page', () => {
+  const toThePage = async (options: TestAppOptions, task: object = {}) => {
+    const { app, task_id, attempt } = await setUp(options, task);
+    const { body } = await attempt();
+    expect(body.result.structuredContent).toMatchObject({ status: 'awaiting_ack', ack_id: null });
+    expect(body.result.structuredContent.next).toContain('/ui/approvals/');
+    return { app, task_id };
+  };
 
-test('a payload that does not fit into the form goes to the page', async () => {
-  const app = await createTestApp({ noWorker: true });
-  const { task_id } = await app.call(createTask, {
-    task_type: 'hello',
-    project_id: 'p1',
-    actor_id: 'model',
-    payload_json: { text: 'x'.repeat(5_000) },
+  test('a payload that does not fit whole', async () => {
+    await toThePage({}, { payload_json: { text: 'x'.repeat(5_000) } });
   });
-  const { body } = await callAcknowledge(app, { task_id, actor_id: 'model' });
-  expect(body.result.structuredContent).toMatchObject({ status: 'awaiting_ack', ack_id: null });
-});
 
-test('a directive that wants an operator is not acknowledged by a form', async () => {
-  const app = await createTestApp({
-    noWorker: true,
-    files: { 'directives/hello.md': '---\nack: operator\n---\nSay hello.\n', 'execution/hello.sh': 'true\n' },
+  test('a question that is too long', async () => {
+    const directive = `---\nquestions: ["${'Why? '.repeat(80)}"]\n---\nHello.\n`;
+    await toThePage({ files: { 'directives/hello.md': directive, 'execution/hello.sh': 'true\n' } });
   });
-  const task_id = await newTask(app);
-  const { body } = await callAcknowledge(app, { task_id, actor_id: 'model' });
-  expect(body.result.structuredContent).toMatchObject({ status: 'awaiting_ack', ack_id: null });
-  await app.call(acknowledge, { task_id, actor_id: 'jo' });
-  expect(await statusOf(app, task_id)).toBe('queued');
+
+  test('a directive that wants an operator', async () => {
+    const { app, task_id } = await toThePage({
+      files: { 'directives/hello.md': '---\nack: operator\n---\nSay hello.\n', 'execution/hello.sh': 'true\n' },
+    });
+    await app.call(acknowledge, { task_id, actor_id: 'jo' });
+    expect(await statusOf(app, task_id)).toBe('queued');
+  });
 });
