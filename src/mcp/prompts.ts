@@ -47,9 +47,9 @@ export function addPrompts(server: McpServer, backend: Backend): void {
             (await (await backend()).directives.list()).map(({ id }) => id),
           ),
         ),
-        project_id: completable(z.string().optional().describe('The project that the work is for'), async (typed) =>
-          startingWith(typed ?? '', await knownProjects(await backend())),
-        ),
+        project_id: completable(z.string().describe('The project that the work is for'), async (typed) =>
+          startingWith(typed, await knownProjects(await backend())),
+        ).optional(),
       }),
     },
     async ({ directive, project_id }) => {

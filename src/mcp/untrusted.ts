@@ -37,7 +37,8 @@ export function mapJsonText(text: string, change: (text: string) => string): str
   } catch {
     return change(text);
   }
-  return JSON.stringify(mapText(value, change), null, 2);
+  const changed = JSON.stringify(mapText(value, change), null, 2);
+  return changed === text.trimEnd() ? text : changed;
 }
 
 /** Text in which nothing is hidden from a person who reads it: what cannot be seen is written as \uXXXX. */

@@ -45,8 +45,25 @@ test('every tool has a title, a description, both schemas, all four annotations 
     );
     expect(tool.title.length * tool.description.length * tool.icons.length).toBeGreaterThan(0);
     expect(tool.inputSchema).toMatchObject({ type: 'object' });
-    expect(tool.inputSchema).not.toHaveProperty('oneOf');
     expect(tool.outputSchema).toMatchObject({ type: 'object' });
+    for (const schema of [tool.inputSchema, tool.outputSchema]) {
+      for (const root of ['oneOf', 'anyOf', 'allOf', 'not', 'enum']) expect(schema).not.toHaveProperty(root);
+      expect(JSON.stringify(schema)).not.toMatch(/"\$(ref|defs)"/);
+    }
+  }
+});
+
+test('every description says when to use the tool, and names what to call next where something follows', async () => {
+  const ends = ['cancel_task', 'validate_ack', 'run_automation'];
+  const tools = await listTools();
+  const names = tools.map(({ name }) => name);
+  for (const { name, description } of tools) {
+    expect([name, description]).toEqual([
+      name,
+      expect.stringMatching(/\bUse |Records a failure that you saw|was repaired/),
+    ]);
+    const others = names.filter((other) => other !== name && description.includes(other));
+    expect([name, others.length > 0 || ends.includes(name) || description.includes('next')]).toEqual([name, true]);
   }
 });
 

@@ -52,20 +52,43 @@ describe.each(sdks)('SDK %s', (sdk) => {
 
 test('lists everything page by page, with type, size and time', async () => {
   const app = await createTestApp({ noWorker: true });
+  const client = await open(app);
   const ids = [];
   for (let count = 0; count < 55; count++) ids.push(await newTask(app));
   const { aid } = await app.call(recordFailure, { task_id: String(ids[0]), error_type: 'x', classification: 'script' });
-  const resources = await listAll(await open(app));
+  const resources = await listAll(client);
   const uris = resources.map(({ uri }) => uri);
   expect(uris).toEqual(
-    expect.arrayContaining(['directive://hello', ...ids.map((id) => `task://${id}`), `anneal://${aid}/README.md`]),
+    expect.arrayContaining([
+      'directive://hello',
+      ...ids.flatMap((id) => [`task://${id}`, `task://${id}/log`]),
+      `anneal://${aid}/README.md`,
+    ]),
   );
   expect(new Set(uris).size).toBe(uris.length);
-  expect(resources.find(({ uri }) => uri === 'directive://hello')).toMatchObject({
-    mimeType: 'text/markdown',
-    size: expect.any(Number),
-    annotations: { lastModified: expect.stringMatching(/^\d{4}-/) },
+  for (const [uri, mimeType] of [
+    ['directive://hello', 'text/markdown'],
+    [`task://${ids[0]}`, 'application/json'],
+    [`anneal://${aid}/log.txt`, 'text/plain'],
+    [`anneal://${aid}/failure.json`, 'application/json'],
+  ] as const) {
+    const { contents } = await client.raw.readResource({ uri });
+    expect(resources.find((resource) => resource.uri === uri)).toMatchObject({
+      mimeType,
+      size: Buffer.byteLength(contents[0].text),
+      annotations: { lastModified: expect.stringMatching(/^\d{4}-/) },
+    });
+    expect(contents[0].mimeType).toBe(mimeType);
+  }
+});
+
+test('a title that hides text is listed without it', async () => {
+  const app = await createTestApp({
+    noWorker: true,
+    files: { 'directives/odd.md': `# Odd\u202e\u200b ${key}\n` },
   });
+  const resources = await listAll(await open(app));
+  expect(resources.find(({ uri }) => uri === 'directive://odd')).toMatchObject({ title: 'Odd [redacted]' });
 });
 
 test('a cursor that the server did not give is refused', async () => {
@@ -106,21 +129,47 @@ test('completes every variable of every template', async () => {
   expect(await complete('directive://{id}{?sha256}', 'sha256', '', { id: 'hello' })).toHaveLength(1);
 });
 
-test('a subscriber of the 2025 era hears of a task that changes, and of no other', async () => {
+test.each(['the same process', 'another process on the home'])(
+  'a subscriber of the 2025 era hears of a task that %s changes, and of no other',
+  async (who) => {
+    const app = await createTestApp({ noWorker: true });
+    const changing =
+      who === 'the same process' ? app : await createTestApp({ home: app.home, noWorker: true, kind: 'mcp' });
+    const [watched, other] = [await newTask(app), await newTask(app)];
+    const client = await open(app);
+    const heard: string[] = [];
+    const first = new Promise<void>((resolve) =>
+      client.raw.setNotificationHandler(
+        'notifications/resources/updated',
+        ({ params }: { params: { uri: string } }) => {
+          heard.push(params.uri);
+          resolve();
+        },
+      ),
+    );
+    await client.raw.subscribeResource({ uri: `task://${watched}` });
+    await changing.request(`/tasks/${other}/cancel`, { json: {} });
+    await changing.request(`/tasks/${watched}/cancel`, { json: {} });
+    await first;
+    expect(heard).toEqual([`task://${watched}`]);
+  },
+);
+
+test('a subscriber of the 2025 era who left hears no more', async () => {
   const app = await createTestApp({ noWorker: true });
-  const [watched, other] = [await newTask(app), await newTask(app)];
+  const [left, watched] = [await newTask(app), await newTask(app)];
   const client = await open(app);
   const heard: string[] = [];
-  const first = new Promise<void>((resolve) =>
+  const second = new Promise<void>((resolve) =>
     client.raw.setNotificationHandler('notifications/resources/updated', ({ params }: { params: { uri: string } }) => {
       heard.push(params.uri);
       resolve();
     }),
   );
-  await client.raw.subscribeResource({ uri: `task://${watched}` });
-  await app.request(`/tasks/${other}/cancel`, { json: {} });
-  await app.request(`/tasks/${watched}/cancel`, { json: {} });
-  await first;
+  for (const id of [left, watched]) await client.raw.subscribeResource({ uri: `task://${id}` });
+  await client.raw.unsubscribeResource({ uri: `task://${left}` });
+  for (const id of [left, watched]) await app.request(`/tasks/${id}/cancel`, { json: {} });
+  await second;
   expect(heard).toEqual([`task://${watched}`]);
 });
 
