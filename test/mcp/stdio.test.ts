@@ -1,6 +1,7 @@
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readdirSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { watch } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { describe, expect, onTestFinished, test } from 'vitest';
@@ -92,13 +93,15 @@ interface Line {
   send(message: object): void;
   lines: string[];
   next(): Promise<Record<string, unknown>>;
+  /** Resolves once its stderr has said this. */
+  said(words: string): Promise<void>;
   child: ReturnType<typeof spawn>;
 }
 
 /** A line to the process without any client in between. */
 function rawLine(args: string[], cwd?: string): Line {
   const child = spawn(process.execPath, [cli(), 'mcp', ...args], {
-    stdio: ['pipe', 'pipe', 'ignore'],
+    stdio: ['pipe', 'pipe', 'pipe'],
     env: { PATH: process.env.PATH, HOME: process.env.HOME },
     ...(cwd === undefined ? {} : { cwd }),
   });
@@ -110,12 +113,15 @@ function rawLine(args: string[], cwd?: string): Line {
   });
   const lines: string[] = [];
   const reader = createInterface({ input: child.stdout });
+  const unread = reader[Symbol.asyncIterator]();
   reader.on('line', (line) => lines.push(line));
+  const log = createInterface({ input: child.stderr });
   return {
     child,
     lines,
+    said: (words) => new Promise((resolve) => log.on('line', (line) => (line.includes(words) ? resolve() : undefined))),
     send: (message) => child.stdin.write(`${JSON.stringify({ jsonrpc: '2.0', ...message })}\n`),
-    next: async () => JSON.parse((await once(reader, 'line'))[0] as string) as Record<string, unknown>,
+    next: async () => JSON.parse((await unread.next()).value ?? 'null') as Record<string, unknown>,
   };
 }
 
@@ -144,31 +150,101 @@ test('without a home every tool says what to do, and nothing is written where it
   expect(readdirSync(clone, { recursive: true }).sort()).toEqual(before);
 });
 
-test('the end of stdin ends the process, also while a script runs, which is settled as interrupted', async () => {
-  const home = newHome({
-    'directives/slow.md': '---\nretry: { count: 0 }\n---\nSlow.\n',
-    'execution/slow.sh': 'echo started\nsleep 600\n',
-  });
-  const client = await connect('2.x legacy', stdio(home), approving());
-  const { structuredContent } = await client.call('create_task', { task_type: 'slow', project_id: 'p', actor_id: 'm' });
-  const task_id = structuredContent?.task_id;
-  await client.call('acknowledge', { task_id, actor_id: 'm' });
-  await client.call('task_status', { task_id, wait_seconds: 20 });
-  const pid = client.raw.transport.pid as number;
-  await client.close();
-  expect(() => process.kill(pid, 0)).toThrow();
+const answersTo = async (line: Line, id: number): Promise<Record<string, unknown>> => {
+  for (;;) {
+    const message = await line.next();
+    if (message.id === id) return message;
+  }
+};
 
-  const again = await connect('2.x legacy', stdio(home));
-  const task = await again.call('task_status', { task_id });
-  expect(task.structuredContent?.task).toMatchObject({ outcome: 'interrupted', status: 'needs_anneal' });
+/** Creates and acknowledges a task on a line of the 2025 era, with the client's form answered as a person does. */
+async function startTask(line: Line, task_type: string): Promise<string> {
+  const call = (id: number, name: string, args: object) =>
+    line.send({ id, method: 'tools/call', params: { name, arguments: args } });
+  line.send({ ...initialize, params: { ...initialize.params, capabilities: { elicitation: {} } } });
+  await answersTo(line, 1);
+  line.send({ method: 'notifications/initialized' });
+  call(2, 'create_task', { task_type, project_id: 'p', actor_id: 'm', task_id: 'T' });
+  await answersTo(line, 2);
+  call(3, 'acknowledge', { task_id: 'T', actor_id: 'm' });
+  const form = await line.next();
+  expect(form).toMatchObject({ method: 'elicitation/create' });
+  line.send({ id: form.id, result: { action: 'accept', content: { task_id: 'T', decision: 'approve' } } });
+  expect(await answersTo(line, 3)).toMatchObject({ result: { structuredContent: { assurance: 'client' } } });
+  return 'T';
+}
+
+/** What a script wrote into a file, once it has. */
+async function written(path: string): Promise<string> {
+  const news = watch(dirname(path))[Symbol.asyncIterator]();
+  for (let next = news.next(); ; next = news.next()) {
+    const text = existsSync(path) ? readFileSync(path, 'utf8').trim() : '';
+    if (text !== '') {
+      await news.return?.();
+      return text;
+    }
+    await next;
+  }
+}
+
+/** How the task ended, as a later process of the home sees it. */
+async function ending(home: string, task_id: string) {
+  const client = await connect('2.x legacy', stdio(home));
+  return (await client.call('task_status', { task_id })).structuredContent?.task;
+}
+
+describe('the end of stdin, and nothing else', () => {
+  test('a script that goes on is settled as interrupted, and the process ends with 0', async () => {
+    const home = newHome({
+      'directives/slow.md': '---\nretry: { count: 0 }\n---\nSlow.\n',
+      'execution/slow.sh': 'echo "$$" > pid\necho started\nsleep 600\n',
+    });
+    const line = rawLine(['--home', home]);
+    const task_id = await startTask(line, 'slow');
+    const pid = Number(await written(join(home, 'pid')));
+    line.child.stdin?.end();
+    expect(await once(line.child, 'exit')).toEqual([0, null]);
+    expect(() => process.kill(pid, 0)).toThrow();
+    expect(await ending(home, task_id)).toMatchObject({ outcome: 'interrupted', status: 'needs_anneal' });
+  });
+
+  test('a script that ends within the two seconds that it is given has succeeded', async () => {
+    const home = newHome({
+      'directives/brief.md': '---\nretry: { count: 0 }\n---\nBrief.\n',
+      'execution/brief.mjs': `
+import { existsSync, writeFileSync } from 'node:fs';
+import { watch } from 'node:fs/promises';
+const news = watch('.')[Symbol.asyncIterator]();
+let next = news.next();
+writeFileSync('pid', String(process.pid));
+for (; !existsSync('gate'); next = news.next()) await next;
+process.exit(0);
+`,
+    });
+    const line = rawLine(['--home', home]);
+    const task_id = await startTask(line, 'brief');
+    await written(join(home, 'pid'));
+    const exit = once(line.child, 'exit');
+    const stopping = line.said('mcp.stopping');
+    line.child.stdin?.end();
+    await stopping;
+    writeFiles(home, { gate: '' });
+    expect(await exit).toEqual([0, null]);
+    expect(await ending(home, task_id)).toMatchObject({ outcome: 'succeeded', status: 'succeeded' });
+  });
 });
 
-test('a version probe starts and ends without a trace in the queue, with exit 0', async () => {
-  const line = rawLine(['--home', newHome()]);
+test('a version probe starts and ends without a trace in the home, with exit 0', async () => {
+  const home = newHome();
+  const before = readdirSync(home, { recursive: true }).sort();
+  const line = rawLine(['--home', home]);
   await handshake(line);
+  line.send({ id: 2, method: 'tools/list' });
+  expect(await line.next()).toMatchObject({ id: 2 });
   line.child.stdin?.end();
   const [code] = await once(line.child, 'exit');
   expect(code).toBe(0);
+  expect(readdirSync(home, { recursive: true }).sort()).toEqual(before);
 });
 
 test('every line on stdout is a protocol message, whatever scripts print', async () => {
@@ -177,11 +253,21 @@ test('every line on stdout is a protocol message, whatever scripts print', async
     'execution/loud.sh': 'for i in 1 2 3; do echo "{\\"jsonrpc\\":\\"2.0\\",\\"forged\\":$i}"; done\n',
   });
   const line = rawLine(['--home', home]);
-  await handshake(line);
-  line.send({ id: 2, method: 'tools/call', params: { name: 'list_automations', arguments: {} } });
-  await line.next();
+  const task_id = await startTask(line, 'loud');
+  let id = 10;
+  for (let status = ''; status !== 'succeeded'; id += 1) {
+    line.send({
+      id,
+      method: 'tools/call',
+      params: { name: 'task_status', arguments: { task_id, wait_seconds: 20 } },
+    });
+    const { result } = (await answersTo(line, id)) as { result: { structuredContent: { task: { status: string } } } };
+    status = result.structuredContent.task.status;
+  }
   line.child.stdin?.end();
   await once(line.child, 'exit');
+  expect(line.lines.some((text) => text.includes('forged'))).toBe(true);
+  for (const text of line.lines) expect(JSON.parse(text)).toMatchObject({ jsonrpc: '2.0' });
   for (const text of line.lines) expect(JSON.parse(text)).not.toHaveProperty('forged');
 });
 
