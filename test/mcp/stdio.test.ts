@@ -150,12 +150,15 @@ test('without a home every tool says what to do, and nothing is written where it
   expect(readdirSync(clone, { recursive: true }).sort()).toEqual(before);
 });
 
-const answersTo = async (line: Line, id: number): Promise<Record<string, unknown>> => {
+/** The next message with these fields; what else comes in between is passed over. */
+async function nextWith(line: Line, wanted: { id?: number; method?: string }): Promise<Record<string, unknown>> {
   for (;;) {
     const message = await line.next();
-    if (message.id === id) return message;
+    if (Object.entries(wanted).every(([name, value]) => message[name] === value)) return message;
   }
-};
+}
+
+const answersTo = (line: Line, id: number) => nextWith(line, { id });
 
 /** Creates and acknowledges a task on a line of the 2025 era, with the client's form answered as a person does. */
 async function startTask(line: Line, task_type: string): Promise<string> {
@@ -167,8 +170,7 @@ async function startTask(line: Line, task_type: string): Promise<string> {
   call(2, 'create_task', { task_type, project_id: 'p', actor_id: 'm', task_id: 'T' });
   await answersTo(line, 2);
   call(3, 'acknowledge', { task_id: 'T', actor_id: 'm' });
-  const form = await line.next();
-  expect(form).toMatchObject({ method: 'elicitation/create' });
+  const form = await nextWith(line, { method: 'elicitation/create' });
   line.send({ id: form.id, result: { action: 'accept', content: { task_id: 'T', decision: 'approve' } } });
   expect(await answersTo(line, 3)).toMatchObject({ result: { structuredContent: { assurance: 'client' } } });
   return 'T';
