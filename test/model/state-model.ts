@@ -81,6 +81,11 @@ export class TaskModel {
     return this.move(['needs_anneal'], 'failed');
   }
 
+  /** It awaited its acknowledgement for more than a week. */
+  goesStale(): void {
+    this.move(['awaiting_ack'], 'cancelled');
+  }
+
   /** A worker takes the queued task; true where its script starts. */
   start(): boolean {
     const age = this.world.now - (this.startedAt ?? this.ackedAt);
