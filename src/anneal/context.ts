@@ -5,13 +5,16 @@ import { type Task, visiblePayload } from '../tasks/task.js';
 import { unifiedDiff } from '../unified-diff.js';
 import { scriptChanges } from './script-changes.js';
 
+/** So many of the newest failures alike are linked; all are counted. */
+const linked = 50;
+
 /** The content of `context.json`. Texts that are no longer kept leave their diff null. */
 export async function failureContext(store: Store, task: Task, { failure }: AnnealRow): Promise<JsonObject> {
   const last = await store.tasks.lastSuccess(task.pins.directiveId);
-  const alike = await store.ledger.failuresLike(failure.fingerprint, 50);
+  const alike = await store.ledger.failuresLike(failure.fingerprint, linked);
   const occurrences = {
     fingerprint: failure.fingerprint,
-    count: alike.length,
+    count: (await store.ledger.countLike(failure.fingerprint)).failures,
     tasks: [...new Set(alike.map(({ taskId }) => taskId))],
     bundles: [...new Set(alike.flatMap(({ aid }) => aid ?? []))],
   };

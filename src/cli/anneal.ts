@@ -34,8 +34,10 @@ export async function show(aid: string, options: CommonOptions): Promise<void> {
   say(
     `  Task ${anneal.task_id}: ${visibleLine(anneal.message)} (${anneal.classification}, ${anneal.attempts} attempts)`,
   );
-  const others = anneal.occurrences.filter(({ task_id }) => task_id !== anneal.task_id);
-  if (others.length > 0) say(`  It failed alike in ${others.map(({ task_id }) => task_id).join(', ')}.`);
+  const { seen, occurrences } = anneal;
+  const others = new Set(occurrences.map(({ task_id }) => task_id).filter((id) => id !== anneal.task_id));
+  if (others.size > 0)
+    say(`  Seen ${seen.failures} times, in ${seen.tasks} tasks. It failed alike in ${[...others].join(', ')}.`);
   for (const { name, text, bytes } of anneal.files) {
     say(`\n${bold(visibleLine(name))} ${dim(`${bytes} bytes`)}`);
     say(quoted(text));

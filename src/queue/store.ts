@@ -467,6 +467,8 @@ export interface LedgerStore {
   anneal(aid: string): Promise<AnnealRow | null>;
   /** Failures with this fingerprint, newest first. */
   failuresLike(fingerprint: string, limit: number): Promise<FailureRow[]>;
+  /** How often this fingerprint was seen, and of how many tasks. */
+  countLike(fingerprint: string): Promise<{ failures: number; tasks: number }>;
   /** The failure that the task's newest run (or record_failure) left; null where it never failed. */
   lastFailure(taskId: string): Promise<FailureRow | null>;
 

@@ -67,6 +67,9 @@ export const readAnneal = defineOperation({
   input: z.object({ aid: z.string().min(1).max(256) }),
   output: annealSchema.extend({
     files: z.array(z.object({ name: z.string(), mime_type: z.string(), bytes: z.number().int(), text: z.string() })),
+    seen: z
+      .object({ failures: z.number().int(), tasks: z.number().int() })
+      .describe('How often it failed alike, whole'),
     occurrences: z.array(z.object({ task_id: z.string(), aid: z.string().nullable(), at: z.string() })),
   }),
   annotations: readOnly,
@@ -89,6 +92,7 @@ export const readAnneal = defineOperation({
           text: await annealer.read(aid, name),
         })),
       ),
+      seen: await store.ledger.countLike(anneal.failure.fingerprint),
       occurrences: alike.map((failure) => ({ task_id: failure.taskId, aid: failure.aid, at: isoTime(failure.at) })),
     };
   },

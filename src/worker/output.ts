@@ -160,10 +160,13 @@ export function createStreamSink(
   };
 }
 
-const cut = (text: string, more: number): string =>
-  text.length <= outputLimits.lineBytes
-    ? text
-    : `${text.slice(0, outputLimits.lineBytes)}… (cut, ${text.length + more} characters)`;
+function cut(text: string, more: number): string {
+  const { lineBytes } = outputLimits;
+  if (text.length * 3 <= lineBytes || Buffer.byteLength(text) <= lineBytes) return text;
+  // A decoder keeps back the character that the cut goes through.
+  const kept = new StringDecoder('utf8').write(Buffer.from(text.slice(0, lineBytes)).subarray(0, lineBytes));
+  return `${kept}… (cut, ${text.length + more} characters)`;
+}
 
 /** `::progress:: 40 uploading`, or null for any other line. */
 export function parseProgress(line: string): { percent: number; text: string | null } | null {

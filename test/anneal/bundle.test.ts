@@ -136,6 +136,7 @@ test('the same failure of other tasks is counted and linked, and each task keeps
   await runJob(app);
   expect(one.aid).not.toBe(two.aid);
   const bundle = await app.call(readAnneal, { aid: one.aid ?? '' });
+  expect(bundle.seen).toEqual({ failures: 2, tasks: 2 });
   expect(bundle.occurrences.map(({ task_id }) => task_id)).toEqual([two.id, one.id]);
   await app.dispatcher.annealer.open(two.aid ?? '');
   expect(json(app, two, 'context.json').occurrences).toMatchObject({

@@ -216,6 +216,8 @@ export function recordConformance(under: StoreUnderTest): void {
       ]);
       expect(await store.ledger.anneal('anneal_nobody')).toBeNull();
       expect(await store.ledger.lastFailure('nobody')).toBeNull();
+      expect(await store.ledger.countLike(failure.fingerprint)).toEqual({ failures: 3, tasks: 3 });
+      expect(await store.ledger.countLike('nothing')).toEqual({ failures: 0, tasks: 0 });
       expect(await store.ledger.failuresLike(failure.fingerprint, 2)).toMatchObject([
         { taskId: tasks[2]?.id },
         { taskId: tasks[1]?.id },

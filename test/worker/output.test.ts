@@ -45,6 +45,14 @@ test('a line over 64 KiB is cut, and one without an end does not grow in memory'
   expect(texts()[1]).toBe('next');
 });
 
+test('the 64 KiB are bytes, and no character is cut in two', () => {
+  const { sink, texts } = sinkOf();
+  sink.write(Buffer.from(`${'é'.repeat(32 * 1024)}\n${'x'}${'漢'.repeat(30_000)}\n`));
+  sink.end();
+  expect(texts()[0]).toBe('é'.repeat(32 * 1024));
+  expect(texts()[1]).toBe(`x${'漢'.repeat(21_845)}… (cut, 30001 characters)`);
+});
+
 test('binary output survives as text', () => {
   const { sink, texts } = sinkOf();
   sink.write(Buffer.from([0, 0xff, 0xfe, 0x0a, 0x41, 0x0a]));

@@ -50,6 +50,9 @@ export function createLedgerStore({ db, write, events }: Context): LedgerStore {
   const alike = db.prepare<[string, number], FailureColumns>(
     'SELECT * FROM failures WHERE fingerprint = ? ORDER BY id DESC LIMIT ?',
   );
+  const countAlike = db.prepare<[string], { failures: number; tasks: number }>(
+    'SELECT count(*) AS failures, count(DISTINCT task_id) AS tasks FROM failures WHERE fingerprint = ?',
+  );
   const lastFailure = db.prepare<[string], FailureColumns>(
     'SELECT * FROM failures WHERE task_id = ? ORDER BY id DESC LIMIT 1',
   );
@@ -122,6 +125,7 @@ export function createLedgerStore({ db, write, events }: Context): LedgerStore {
       const row = anneal.get(aid);
       return row === undefined ? null : toAnneal(row);
     },
+    countLike: async (fingerprint) => countAlike.get(fingerprint) ?? { failures: 0, tasks: 0 },
     failuresLike: async (fingerprint, limit) => alike.all(fingerprint, limit).map(toFailure),
     async lastFailure(taskId) {
       const row = lastFailure.get(taskId);
