@@ -27,7 +27,7 @@ const fileName = z
 
 /** Names that would hand a script the dispatcher's own keys, or let a setting decide what code it loads. */
 const forbiddenName =
-  /^(MCP_|DOE_|LD_|DYLD_|PYTHON|NODE_OPTIONS$|NODE_PATH$|BASH_ENV$|ENV$|PATH$|HOME$|SHELLOPTS$|IFS$|(.*_)?(DATABASE|POSTGRES|PG)(_?URL)$)/i;
+  /^(MCP_|DOE_|LD_|DYLD_|PYTHON|NODE_OPTIONS$|NODE_PATH$|PERL5|RUBYOPT$|RUBYLIB$|GCONV_PATH$|_?JAVA_(TOOL_)?OPTIONS$|BASH_ENV$|ENV$|PATH$|HOME$|SHELLOPTS$|IFS$|(.*_)?(DATABASE|POSTGRES|PG)(_?URL)$)/i;
 
 const settingName = z
   .string()

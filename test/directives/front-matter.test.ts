@@ -132,13 +132,22 @@ test('an alias bomb is refused rather than unfolded', () => {
   expect(errorOf(bomb)).toMatch(/front matter/i);
 });
 
-test.each(['MCP_SECRET', 'DOE_DATABASE_URL', 'LD_PRELOAD', 'NODE_OPTIONS', 'PYTHONPATH', 'DATABASE_URL', 'PATH'])(
-  'neither secrets nor env may name %s',
-  (name) => {
-    expect(errorOf(`secrets: [${name}]`)).toContain('secrets.0');
-    expect(errorOf(`env: [${name}]`)).toContain('env.0');
-  },
-);
+test.each([
+  'MCP_SECRET',
+  'DOE_DATABASE_URL',
+  'LD_PRELOAD',
+  'NODE_OPTIONS',
+  'PYTHONPATH',
+  'PERL5LIB',
+  'RUBYOPT',
+  'JAVA_TOOL_OPTIONS',
+  'BASH_ENV',
+  'DATABASE_URL',
+  'PATH',
+])('neither secrets nor env may name %s', (name) => {
+  expect(errorOf(`secrets: [${name}]`)).toContain('secrets.0');
+  expect(errorOf(`env: [${name}]`)).toContain('env.0');
+});
 
 test('a name that says it is a secret cannot be passed on as a plain setting, past trust', () => {
   for (const name of [
