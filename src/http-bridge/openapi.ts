@@ -1,9 +1,16 @@
 // The OpenAPI 3.1 document, from the same schemas that check the calls.
 import { z } from 'zod';
-import { acknowledge, createTask, taskLogs, validateAck } from '../tools/index.js';
+import { acknowledge, createTask, runAutomation, taskLogs, validateAck } from '../tools/index.js';
+import type { AnyOperation } from '../tools/operation.js';
 import { type Route, routes } from './routes.js';
 
-const schemaOf = (schema: z.ZodType, io: 'input' | 'output'): { [name: string]: unknown; properties?: object } => {
+interface Schema {
+  [name: string]: unknown;
+  properties?: object;
+  required?: string[];
+}
+
+const schemaOf = (schema: z.ZodType, io: 'input' | 'output'): Schema => {
   const { $schema: _dialect, $defs: _json, ...rest } = z.toJSONSchema(schema, { io, unrepresentable: 'any' });
   return JSON.parse(JSON.stringify(rest), (_, value) => (isJsonValue(value) ? {} : value));
 };
@@ -16,8 +23,11 @@ const ref = (place: string) => ({ $ref: `#/components/${place}` });
 
 const json = (description: string, schema: object) => ({ description, content: { 'application/json': { schema } } });
 
-const succeeded = (schema: object) => ({
-  allOf: [{ type: 'object', properties: { ok: { const: true } }, required: ['ok'] }, schema],
+/** Beside what an operation answers stands `ok`; in the same schema, since one that takes no other field would refuse it. */
+const succeeded = ({ properties, required = [], ...schema }: Schema): Schema => ({
+  ...schema,
+  properties: { ok: { const: true }, ...properties },
+  required: ['ok', ...required],
 });
 
 const refusals = {
@@ -27,13 +37,18 @@ const refusals = {
   NotFound: [404, 'There is nothing of this name'],
   Conflict: [409, 'The state of the task forbids it'],
   TooLarge: [413, 'The body or the payload is too large'],
-  TryLater: [503, 'The store is busy or cannot be written; try again in a moment'],
+  TooMany: [429, 'The service takes no more requests for now'],
+  Failed: [500, 'What was called failed'],
+  Upstream: [502, 'The service refused or failed; `details.status` is its own'],
+  TryLater: [503, 'The store is busy or cannot be written, or a setting is missing; try again later'],
+  TooSlow: [504, 'What was called took too long and was ended'],
+  Other: ['default', 'Any other refusal or fault'],
 } as const;
 
 const answered = (names: readonly (keyof typeof refusals)[]) =>
   Object.fromEntries(names.map((name) => [refusals[name][0], ref(`responses/${name}`)]));
 
-const always = ['Invalid', 'NotAllowed', 'TryLater'] as const;
+const always = ['Invalid', 'NotAllowed', 'TryLater', 'Other'] as const;
 
 function parametersOf({ method, operation, params = {} }: Route) {
   const shape = operation.input.shape as Record<string, z.ZodType>;
@@ -58,13 +73,17 @@ function parametersOf({ method, operation, params = {} }: Route) {
   return { parameters: [...inPath, ...inQuery] };
 }
 
+/** What these act on is named in the body, and may not be there. */
+const namesInBody: AnyOperation[] = [createTask, acknowledge, runAutomation];
+
 function operationObject(route: Route) {
   const { method, operation, params } = route;
   const success = json('Done', succeeded(answerSchema(route)));
   const refused = [
     ...always,
     'Unauthorized',
-    ...(params === undefined && operation !== createTask && operation !== acknowledge ? [] : (['NotFound'] as const)),
+    ...(params === undefined && !namesInBody.includes(operation) ? [] : (['NotFound'] as const)),
+    ...(operation === runAutomation ? (['TooMany', 'Failed', 'Upstream', 'TooSlow'] as const) : []),
     ...(method === 'post' ? (['Conflict', 'TooLarge'] as const) : []),
   ] as const;
   return {
@@ -81,7 +100,7 @@ function operationObject(route: Route) {
 }
 
 /** Tokens leave by one route, beside what the operation answers. */
-function answerSchema({ operation }: Route): object {
+function answerSchema({ operation }: Route): Schema {
   const schema = schemaOf(operation.output, 'output');
   if (operation !== acknowledge) return schema;
   const token = { type: 'string', description: 'The token that proves the ack; absent after a refusal' };
@@ -130,7 +149,7 @@ const besides = {
             },
           }),
         ),
-        ...answered(['NotAllowed']),
+        ...answered(['NotAllowed', 'Other']),
       },
     },
   },
@@ -141,7 +160,7 @@ const besides = {
       description: 'Text exposition format, computed from the store at the moment of the call.',
       responses: {
         '200': { description: 'The metrics', content: { 'text/plain': { schema: { type: 'string' } } } },
-        ...answered(['Unauthorized', 'NotAllowed', 'TryLater']),
+        ...answered(['Unauthorized', 'NotAllowed', 'TryLater', 'Other']),
       },
     },
   },
@@ -150,7 +169,10 @@ const besides = {
       operationId: 'openapi',
       summary: 'This document',
       description: 'The routes of this version.',
-      responses: { '200': json('This document', { type: 'object' }), ...answered(['Unauthorized', 'NotAllowed']) },
+      responses: {
+        '200': json('This document', { type: 'object' }),
+        ...answered(['Unauthorized', 'NotAllowed', 'Other']),
+      },
     },
   },
   '/integrations/{name}/{action}': {
@@ -164,7 +186,8 @@ const besides = {
       requestBody: { required: false, content: { 'application/json': { schema: { type: 'object' } } } },
       responses: {
         '200': json('Done', succeeded({ type: 'object', required: ['result'], properties: { result: {} } })),
-        ...answered(['Invalid', 'Unauthorized', 'NotAllowed', 'NotFound', 'TooLarge', 'TryLater']),
+        ...answered(['Invalid', 'Unauthorized', 'NotAllowed', 'NotFound', 'Conflict', 'TooLarge', 'TooMany']),
+        ...answered(['Upstream', 'TryLater', 'Other']),
       },
     },
   },

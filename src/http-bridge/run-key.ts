@@ -21,17 +21,6 @@ export async function callIntegration(
       hint: 'A new attempt gets a key of its own.',
     });
   }
-  if (!claims.integrations.includes(name)) {
-    throw new DispatcherError(
-      'not_allowed',
-      `The directive does not name the integration ${name}, or is not trusted.`,
-      {
-        hint: `Add it to \`integrations\` in ${task.pins.directiveId} and trust the directive: doe trust ${task.pins.directiveId}`,
-      },
-    );
-  }
-  // Read only now: parsing a stranger's body would be work for nothing.
-  const input = await readInput();
   const begun = clock.monotonic();
   const note = (status: string) =>
     store.logs.append([
@@ -39,12 +28,15 @@ export async function callIntegration(
         taskId: task.id,
         runId: claims.runId,
         stream: 'system',
-        text: `${name} ${JSON.stringify(action.slice(0, 64)).slice(1, -1)}: ${status} after ${Math.round(clock.monotonic() - begun)} ms`,
+        text: `${shown(name)} ${shown(action)}: ${status} after ${Math.round(clock.monotonic() - begun)} ms`,
         at: clock.now(),
       },
     ]);
   const idempotencyKey = context.req.header('idempotency-key') ?? `${claims.runId}:${name}:${action}`;
   try {
+    if (!claims.integrations.includes(name)) throw notNamed(name, task.pins.directiveId);
+    // Read only now: parsing a stranger's body would be work for nothing.
+    const input = await readInput();
     const result = await integrations.call(name, action, input, {
       home: config.home,
       signal: context.req.raw.signal,
@@ -57,3 +49,10 @@ export async function callIntegration(
     throw error;
   }
 }
+
+const shown = (word: string): string => JSON.stringify(word.slice(0, 64)).slice(1, -1);
+
+const notNamed = (name: string, directive: string): DispatcherError =>
+  new DispatcherError('not_allowed', `The directive does not name the integration ${name}, or is not trusted.`, {
+    hint: `Add it to \`integrations\` in ${directive} and trust the directive: doe trust ${directive}`,
+  });

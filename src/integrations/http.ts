@@ -201,8 +201,11 @@ function parsedOr(text: string, refuse: (cause: unknown) => DispatcherError): un
   }
 }
 
+/** The base URL itself may be a secret: it is not named. */
+const place = (method: string, path: string): string => (path === '' ? `the ${method}` : `${method} ${path}`);
+
 const timedOut = (service: string, { method, path, repeat }: HttpRequest): Failure => ({
-  error: new DispatcherError('upstream', `${service} did not answer ${method} ${path} in time.`, {
+  error: new DispatcherError('upstream', `${service} did not answer ${place(method, path)} in time.`, {
     hint: maybeDone,
   }),
   again: repeat === 'always',
@@ -254,11 +257,7 @@ function refused(
   }
   if (status === 404) {
     return {
-      error: fail(
-        'not_found',
-        `does not know ${method} ${path || '(its address)'}`,
-        'Check the names and ids in the input.',
-      ),
+      error: fail('not_found', `does not know ${place(method, path)}`, 'Check the names and ids in the input.'),
       again: false,
       waitMs: null,
     };

@@ -62,8 +62,8 @@ export function createN8n({ variables, time = realTime }: N8nOptions): Integrati
       service: 'n8n',
       baseUrl: url,
       headers: auth === null ? {} : { [auth.name]: auth.value },
-      secrets: [url, ...(auth === null ? [] : [auth.value])],
-      unsaid: idsOf(url),
+      secrets: [url, ...idsOf(url, unlikelyByChance), ...(auth === null ? [] : [auth.value])],
+      unsaid: idsOf(url, shortestId),
       time,
     });
   };
@@ -133,13 +133,14 @@ export function createN8n({ variables, time = realTime }: N8nOptions): Integrati
 }
 
 /** Whoever knows the id at the end of a webhook's address may call it; n8n says it in its refusals without the rest. */
-const idsOf = (url: string): string[] => {
+const idsOf = (url: string, shortest: number): string[] => {
   const { pathname } = new URL(url);
   const last = pathname.split('/').at(-1) ?? '';
-  return [pathname, last].filter((part) => part.length >= shortestId);
+  return [pathname, last].filter((part) => part.length >= shortest);
 };
 
 const shortestId = 8;
+const unlikelyByChance = 16;
 
 /** `Name: value`, as header auth in n8n has it. */
 function authHeader(variables: Variables): { name: string; value: string } | null {

@@ -20,7 +20,9 @@ export function createIntegrations(known: readonly Integration[]): Integrations 
       }
       const parsed = wanted.input.strict().safeParse(input);
       if (!parsed.success) {
-        const faults = parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`);
+        const faults = parsed.error.issues.map(({ path, message }) =>
+          path.length === 0 ? message : `${path.join('.')}: ${message}`,
+        );
         throw new DispatcherError('invalid_input', `${name} ${action} cannot take this input: ${faults.join('; ')}.`, {
           hint: `It takes ${Object.keys(wanted.input.shape).join(', ')}.`,
         });

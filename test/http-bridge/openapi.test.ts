@@ -1,4 +1,5 @@
 import { Validator } from '@seriousme/openapi-schema-validator';
+import { Ajv2020 } from 'ajv/dist/2020.js';
 import { expect, test } from 'vitest';
 import { sendJson } from '../helpers/raw-http.js';
 import { createTestApp } from '../helpers/test-app.js';
@@ -103,7 +104,18 @@ test('fields, statuses and credentials are those of the routes', async () => {
     'priority',
     'run_after',
   ]);
-  expect(Object.keys(create?.responses ?? {})).toEqual(['200', '201', '400', '401', '403', '404', '409', '413', '503']);
+  expect(Object.keys(create?.responses ?? {})).toEqual([
+    '200',
+    '201',
+    '400',
+    '401',
+    '403',
+    '404',
+    '409',
+    '413',
+    '503',
+    'default',
+  ]);
   expect(JSON.stringify(paths['/mcp/acknowledge'])).toContain('ack_token');
   expect(JSON.stringify(paths['/tasks/{id}/logs']?.get?.responses)).toContain('text/event-stream');
   expect(paths['/health']?.get?.security).toEqual([]);
@@ -113,4 +125,77 @@ test('fields, statuses and credentials are those of the routes', async () => {
     'wait_seconds',
     'after',
   ]);
+});
+
+/** What the document says of an answer: null where it fits, else what does not. */
+function judge(document: Document, route: string, { status, body }: { status: number; body: unknown }): string | null {
+  const [method = '', path = ''] = route.split(' ');
+  const responses = document.paths[path]?.[method.toLowerCase()]?.responses ?? {};
+  const given = responses[String(status)];
+  if (given === undefined) return `${status} is not among ${Object.keys(responses).join(', ')}`;
+  const ajv = new Ajv2020({ strict: false, validateFormats: false });
+  ajv.addSchema({ $id: 'document', ...document });
+  const escaped = path.replaceAll('~', '~0').replaceAll('/', '~1');
+  const place = (given as { $ref?: string }).$ref ?? `#/paths/${escaped}/${method.toLowerCase()}/responses/${status}`;
+  const fits = ajv.compile({ $ref: `document${encodeURI(place)}/content/application~1json/schema` });
+  return fits(body) ? null : ajv.errorsText(fits.errors);
+}
+
+test('what the routes answer is what the document says, answers and refusals alike', async () => {
+  const app = await createTestApp({
+    noWorker: true,
+    files: {
+      'directives/hello.md': '---\ntitle: Hello\n---\n# Hello\n',
+      'execution/hello.sh': 'true\n',
+      'automations/unseen.mjs': 'export const description = "x"; export const run = () => 1;\n',
+    },
+  });
+  const document = (await sendJson(app, 'GET', '/openapi.json')).json() as unknown as Document;
+  const task = { task_type: 'hello', project_id: 'p', task_id: 'T1', actor_id: 'me' };
+  const calls: [route: string, path: string, status: number, json?: object][] = [
+    ['POST /tasks', '/tasks', 201, task],
+    ['POST /tasks', '/tasks', 200, task],
+    ['POST /tasks', '/tasks', 409, { ...task, project_id: 'q' }],
+    ['POST /tasks', '/tasks', 404, { ...task, task_type: 'none' }],
+    ['POST /tasks', '/tasks', 400, { ...task, more: 1 }],
+    ['GET /tasks', '/tasks', 200],
+    ['GET /tasks', '/tasks?status=x', 400],
+    ['GET /tasks/{id}/status', '/tasks/T1/status', 200],
+    ['GET /tasks/{id}/status', '/tasks/T2/status', 404],
+    ['GET /tasks/{id}/review', '/tasks/T1/review', 200],
+    ['GET /tasks/{id}/logs', '/tasks/T1/logs', 200],
+    ['POST /mcp/acknowledge', '/mcp/acknowledge', 409, { task_id: 'T1', actor_id: 'me', binding: '0'.repeat(64) }],
+    ['POST /mcp/acknowledge', '/mcp/acknowledge', 200, { task_id: 'T1', actor_id: 'me' }],
+    ['POST /tasks/{id}/failure', '/tasks/T1/failure', 200, { error_type: 'x', classification: 'script' }],
+    ['GET /anneals', '/anneals', 200],
+    ['GET /anneals/{aid}', '/anneals/none', 404],
+    ['POST /tasks/{id}/anneal-complete', '/tasks/T1/anneal-complete', 409, {}],
+    ['POST /tasks/{id}/anneal-complete', '/tasks/T1/anneal-complete', 200, { note: 'why' }],
+    ['POST /tasks/{id}/anneal-dismiss', '/tasks/T1/anneal-dismiss', 409, {}],
+    ['POST /tasks/{id}/cancel', '/tasks/T1/cancel', 200, {}],
+    ['POST /tasks/{id}/retry', '/tasks/T1/retry', 200, {}],
+    ['GET /directives', '/directives', 200],
+    ['GET /directives/{id}', '/directives/hello', 200],
+    ['GET /directives/{id}', '/directives/none', 404],
+    ['GET /automations', '/automations', 200],
+    ['POST /run', '/run', 200, { automation: 'list-clients' }],
+    ['POST /run', '/run', 404, { automation: 'none' }],
+    ['POST /run', '/run', 403, { automation: 'unseen' }],
+    ['GET /trust', '/trust', 200],
+    ['POST /trust', '/trust', 400, { items: [] }],
+    ['POST /pause', '/pause', 200, {}],
+    ['POST /resume', '/resume', 200, {}],
+    ['POST /ui-codes', '/ui-codes', 200, {}],
+    ['GET /audit', '/audit', 200],
+    ['GET /audit/verify', '/audit/verify', 200],
+    ['GET /health', '/health', 200],
+    ['GET /mcp/validate-ack', '/mcp/validate-ack', 401],
+    ['POST /integrations/{name}/{action}', '/integrations/n8n/trigger', 401, {}],
+  ];
+  for (const [route, path, status, json] of calls) {
+    const [method = ''] = route.split(' ');
+    const answer = await sendJson(app, method, path, json === undefined ? {} : { json });
+    const judged = judge(document, route, { status: answer.status, body: answer.json() });
+    expect([route, path, answer.status, judged]).toEqual([route, path, status, null]);
+  }
 });
