@@ -73,8 +73,7 @@ async function runIn(scratch: Scratch, attempt: Attempt, script: Script): Promis
   const isFix = check.pinned.script !== script;
   const append: LogStore['append'] = (lines) => whenWritable(attempt, () => store.logs.append(lines));
   const batch = createLogBatch({ append, taskId: task.id, runId: run.id, now: clock.now, log });
-  const which = isFix ? 'fix_script' : `Attempt ${task.attempts} of ${task.policy.maxAttempts}`;
-  batch.add('system', `${which}: ${script.name}`);
+  batch.add('system', `${isFix ? 'fix_script' : whichAttempt(task)}: ${script.name}`);
   const progress = coalesced((percent: number, text: string | null) => store.logs.progress(run.id, percent, text), log);
   const stdout = createStreamSink('stdout', {
     redact,
@@ -101,6 +100,9 @@ async function runIn(scratch: Scratch, attempt: Attempt, script: Script): Promis
   await batch.flush();
   return report;
 }
+
+const whichAttempt = ({ attempts, policy: { maxAttempts } }: Task): string =>
+  attempts > maxAttempts ? `Attempt ${attempts}, after the fix_script` : `Attempt ${attempts} of ${maxAttempts}`;
 
 async function start(
   { dispatcher, interpreters, bytecode, scriptUrl, check, task, run, token, runKey, stop }: Attempt,

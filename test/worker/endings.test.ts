@@ -172,7 +172,12 @@ writeFileSync('fixed', '');
   const task = await runJob(app);
   expect(task).toMatchObject({ status: 'succeeded', attempts: 2, fixUsed: true });
   expect(await logOf(app, task.id)).toEqual(
-    expect.arrayContaining(['system fix_script: fix.mjs', 'stdout fixing 200', 'system fix_script succeeded']),
+    expect.arrayContaining([
+      'system fix_script: fix.mjs',
+      'stdout fixing 200',
+      'system fix_script succeeded',
+      'system Attempt 2, after the fix_script: job.sh',
+    ]),
   );
 });
 
