@@ -18,7 +18,7 @@ import { plainText } from './log.js';
 import { partyOf, touchIn } from './passkeys.js';
 import { Ago, AskedBy, Empty } from './words.js';
 
-const shownAtOnce = 50;
+const shownAtOnce = 25;
 
 export function addApprovals(app: Hono<PageEnv>, dispatcher: Dispatcher): void {
   const { home, variables } = dispatcher.config;

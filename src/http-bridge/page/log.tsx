@@ -16,11 +16,19 @@ type Part = [classes: string, text: string];
 
 const colour = /^ansi-(?:bright-)?(black|red|green|yellow|blue|magenta|cyan|white)$/;
 
+/** What speaks to the terminal itself: titles, links and other strings (ECMA-48 section 5.6), character sets. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is taken out
+const forTerminal = /\u001b(?:[\]PX^_][^\u0007\u001b]*(?:\u0007|\u001b\\|$)|[()*+][0-9A-Za-z])/g;
+
+/** A terminal would write over a line that returned; here both stay. */
+const withoutTerminal = (text: string): string => text.replace(forTerminal, '').replace(/\r(?!\n)/g, '\n');
+
 /** A text that a script may have written, without escape sequences or hidden characters. */
-export const plainText = (text: string): string => withHiddenShown(Anser.ansiToText(text));
+export const plainText = (text: string): string => withHiddenShown(Anser.ansiToText(withoutTerminal(text)));
 
 /** A line's text without any escape sequence; the sixteen colours and the usual decorations become classes, the rest goes. */
-export function ansiParts(text: string): Part[] {
+export function ansiParts(line: string): Part[] {
+  const text = withoutTerminal(line);
   if (!text.includes('\u001b')) return [['', withHiddenShown(text)]];
   return Anser.ansiToJson(text, { use_classes: true, json: true, remove_empty: true }).map((entry) => [
     [
@@ -84,7 +92,7 @@ async function follow(stream: SSEStreamingApi, dispatcher: Dispatcher, taskId: s
 
 const toLine = ({ at, stream, text }: LogLine) => [stream, isoTime(at), ansiParts(text)];
 
-/** The whole log as a text file, without escape sequences. */
+/** The whole log as a text file that a terminal may show: without escape sequences. */
 export async function downloadLog(context: PageContext, dispatcher: Dispatcher): Promise<Response> {
   const { id: taskId } = await requireTask(dispatcher, context.req.param('id') ?? '');
   const encoder = new TextEncoder();
@@ -105,5 +113,4 @@ export async function downloadLog(context: PageContext, dispatcher: Dispatcher):
   });
 }
 
-const plainLine = ({ at, stream, text }: LogLine): string =>
-  `${isoTime(at)} ${stream.padEnd(6)} ${Anser.ansiToText(text)}\n`;
+const plainLine = ({ at, stream, text }: LogLine): string => `${isoTime(at)} ${stream.padEnd(6)} ${plainText(text)}\n`;

@@ -84,7 +84,8 @@ test('the log comes live in batches and ends with the task; the download is plai
   const app = await createTestApp({
     files: {
       ...helloHome,
-      'execution/hello.sh': 'for i in $(seq 1200); do printf "\\033[32mline\\033[0m $i\\n"; done\n',
+      'execution/hello.sh':
+        'for i in $(seq 1200); do printf "\\033[32mline\\033[0m $i\\n"; done\nprintf "\\033]0;title\\007done\\n"\n',
     },
   });
   await ran(app);

@@ -103,6 +103,34 @@ test('without a session a page leads to the sign-in and back, and only to the pa
   const other = createVisitor(app);
   expect((await other.post('/ui/sign-in', { key, to: 'https://evil.example/ui' })).headers.location).toBe('/ui');
   expect((await other.get('/ui/sign-in?to=//evil.example')).headers.location).toBe('/ui');
+  for (const to of [
+    '//evil.example',
+    '/\\evil.example',
+    '/ui\\..\\\\evil.example',
+    '/ui/../..//evil.example',
+    '/ui@evil.example',
+    '/ui.evil.example',
+    'javascript:alert(1)',
+    '/ui/\nLocation: https://evil.example',
+    ' https://evil.example',
+  ]) {
+    const location = (await createVisitor(app).post('/ui/sign-in', { key, to })).headers.location;
+    expect(new URL(String(location), visitor.origin).origin, to).toBe(visitor.origin);
+  }
+});
+
+test('a session that somebody else put into the browser before the sign-in is not the one that it begins', async () => {
+  const app = await createTestApp({ noWorker: true });
+  const visitor = createVisitor(app);
+  await visitor.signIn();
+  const [name = ''] = visitor.cookies.keys();
+  const planted = createVisitor(app);
+  planted.cookies.set(name, 'a-value-that-the-attacker-knows');
+  await planted.signIn();
+  expect(planted.cookies.get(name)).not.toBe('a-value-that-the-attacker-knows');
+  const attacker = createVisitor(app);
+  attacker.cookies.set(name, 'a-value-that-the-attacker-knows');
+  expect((await attacker.get('/ui/approvals')).status).toBe(303);
 });
 
 test('a link from another site loads the page once more, since it brought no cookie', async () => {
