@@ -19,14 +19,14 @@ const width = Number(option('--width', '1200'));
 
 const home = mkdtempSync(join(tmpdir(), 'doe-screenshots-'));
 const key = 'an-operator-key-for-the-screenshots-0001';
-const tomsKey = 'an-operator-key-for-the-screenshots-0002';
+const secondKey = 'an-operator-key-for-the-screenshots-0002';
 const agentKey = 'an-agent-key-for-the-screenshots-00000001';
 
 const files = {
   'directives/import-site.md': `---
 title: Import a site archive
 version: 3
-owner: jen
+owner: operations
 questions: ["Which backup can undo this?"]
 retry: { count: 2, backoff_ms: 1000 }
 timeout: 10m
@@ -89,7 +89,7 @@ const server = spawn(process.execPath, [doe, 'serve', '--home', home], {
     PATH: process.env.PATH,
     HOME: home,
     PORT: '0',
-    MCP_API_KEY: `jen:${key},tom:${tomsKey}`,
+    MCP_API_KEY: `operator:${key},deputy:${secondKey}`,
     MCP_AGENT_KEY: agentKey,
   },
   stdio: ['ignore', 'ignore', 'pipe'],
@@ -115,8 +115,8 @@ async function call(path, body, as = key) {
 }
 
 const create = (task_type, project_id, task_id, payload_json = {}) =>
-  call('/tasks', { task_type, project_id, task_id, actor_id: 'claude', payload_json }, agentKey);
-const approve = (task_id, answers_json, [person, as] = ['jen', key]) =>
+  call('/tasks', { task_type, project_id, task_id, actor_id: 'agent', payload_json }, agentKey);
+const approve = (task_id, answers_json, [person, as] = ['operator', key]) =>
   call('/mcp/acknowledge', { task_id, actor_id: person, ...(answers_json ? { answers_json } : {}) }, as);
 
 async function settled(taskId) {
@@ -151,7 +151,7 @@ async function tellAStory() {
       .replace('retry: { count: 2, backoff_ms: 1000 }', 'retry: { count: 0 }'),
   );
   await create('import-site', 'initech', 'import-broken', { archive: 'broken.zip', site: 'broken', pages: 8 });
-  await approve('import-broken', ['None'], ['tom', tomsKey]);
+  await approve('import-broken', ['None'], ['deputy', secondKey]);
   await settled('import-broken');
   writeFileSync(
     join(home, 'execution/import_site.py'),

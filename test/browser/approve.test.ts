@@ -62,6 +62,8 @@ test('reading and deciding work without any script', async () => {
   await page.getByRole('button', { name: 'Approve' }).click();
   await page.waitForURL('**/ui/tasks/first');
   expect((await app.dispatcher.store.tasks.get('first'))?.status).toBe('queued');
+  // What only a script can do is not offered.
+  expect(await page.getByRole('searchbox').isVisible()).toBe(false);
 });
 
 test('what a directive and a script brought since the last approval is marked', async () => {

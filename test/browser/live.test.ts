@@ -29,6 +29,38 @@ test('the title of every page counts what waits, whatever the page is about', as
   }
 });
 
+test('who asked for it is told by the browser when more waits and the page is out of sight', async () => {
+  const { app, page, origin } = await visit({ noWorker: true });
+  await page.addInitScript(() => {
+    const told: string[] = [];
+    let permission = 'default';
+    class Notification {
+      static get permission() {
+        return permission;
+      }
+      static async requestPermission() {
+        permission = 'granted';
+        return permission;
+      }
+      constructor(_title: string, { body }: { body: string }) {
+        told.push(body);
+      }
+    }
+    Object.assign(window, { Notification, told });
+  });
+  await page.goto(`${origin}/ui/approvals`);
+  const wish = page.getByRole('button', { name: 'Tell me when something waits' });
+  await wish.click();
+  await wish.waitFor({ state: 'hidden' });
+  await app.call(createTask, { task_type: 'hello', project_id: 'p1', actor_id: 'me', task_id: 'seen' });
+  await page.getByText('seen', { exact: true }).waitFor();
+  expect(await page.evaluate('told')).toEqual([]);
+  await page.evaluate(() => Object.defineProperty(document, 'hidden', { get: () => true }));
+  await app.call(createTask, { task_type: 'hello', project_id: 'p1', actor_id: 'me', task_id: 'unseen' });
+  await page.waitForFunction('told.length > 0');
+  expect(await page.evaluate('told')).toEqual(['2 wait for your decision']);
+});
+
 test('whoever moves by keyboard stays where he is when the page brings itself up to date', async () => {
   const { app, page, origin } = await visit({ noWorker: true });
   await app.call(createTask, { task_type: 'hello', project_id: 'p1', actor_id: 'me', task_id: 'one' });

@@ -193,6 +193,8 @@ test('a counter that does not go up, a touch without verification, and another o
   const late = await touch(page, origin, 'one');
   expect((await sendTouch(page, 'one', { ...late, binding })).text).toMatch(/counter/);
   expect(await statusOf(app, 'one')).toBe('awaiting_ack');
+  const refused = (await app.dispatcher.store.ledger.changes(0, 1000)).filter(({ type }) => type === 'passkey_refused');
+  expect(refused.map(({ taskId }) => taskId)).toEqual(['one', 'one', 'one']);
 });
 
 test('past the first one a passkey needs the touch of an enrolled one', async () => {

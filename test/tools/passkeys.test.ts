@@ -93,6 +93,38 @@ test.each<[string, Ways]>([
   expect((await app.dispatcher.store.tasks.get('one'))?.status).toBe('awaiting_ack');
 });
 
+test.each<[string, Ways]>([
+  ['without user verification', { verified: false }],
+  ['made at another origin', { origin: 'http://doe.localhost:3002' }],
+])('an enrolment %s is refused and audited', async (_name, ways) => {
+  const app = await createTestApp({ noWorker: true });
+  const call = { caller: person('jo') };
+  const { nonce, creation } = await beginEnrolment(app.dispatcher, party, call);
+  const registration = createPasskey().create(party, challengeIn(creation), ways);
+  await expect(finishEnrolment(app.dispatcher, { party, call, registration, touch: { nonce } })).rejects.toMatchObject({
+    code: 'passkey_refused',
+  });
+  expect(await refusals(app)).toBe(1);
+  expect(await app.dispatcher.store.people.credentials()).toEqual([]);
+});
+
+test('an enrolment counts once, and only for the person who began it', async () => {
+  const app = await createTestApp({ noWorker: true });
+  const passkey = createPasskey();
+  const finish = async ({ nonce, creation }: Ceremony, name: string) =>
+    finishEnrolment(app.dispatcher, {
+      party,
+      call: { caller: person(name) },
+      registration: passkey.create(party, challengeIn(creation)),
+      touch: { nonce },
+    });
+  const ofJo = await beginEnrolment(app.dispatcher, party, { caller: person('jo') });
+  await expect(finish(ofJo, 'tom')).rejects.toMatchObject({ code: 'passkey_refused' });
+  await expect(finish(ofJo, 'jo')).rejects.toMatchObject({ code: 'passkey_refused' });
+  await finish(await beginEnrolment(app.dispatcher, party, { caller: person('jo') }), 'jo');
+  expect(await refusals(app)).toBe(2);
+});
+
 test('a challenge counts once, for its task, in its session, for five minutes', async () => {
   const clock = createTestClock();
   const app = await createTestApp({ files: home('ack: passkey'), noWorker: true, clock });
