@@ -3,6 +3,7 @@ import { completable, type McpServer } from '@modelcontextprotocol/server';
 import { z } from 'zod';
 import { howToRun } from '../resources/how-to-run.js';
 import { startingWith } from '../resources/kind.js';
+import { asProtocolErrors } from '../resources/protocol-errors.js';
 import { annealOf, directiveOf } from '../resources/reader.js';
 import type { Dispatcher } from '../tools/dispatcher.js';
 import type { Backend } from './connection.js';
@@ -54,7 +55,7 @@ export function addPrompts(server: McpServer, backend: Backend): void {
     },
     async ({ directive, project_id }) => {
       const dispatcher = await backend();
-      const found = await directiveOf(dispatcher, { id: directive });
+      const found = await asProtocolErrors(() => directiveOf(dispatcher, { id: directive }));
       const { text, embed } = messagesOf(dispatcher);
       return {
         messages: [
@@ -88,7 +89,7 @@ export function addPrompts(server: McpServer, backend: Backend): void {
     },
     async ({ aid }) => {
       const dispatcher = await backend();
-      const bundle = await annealOf(dispatcher, aid);
+      const bundle = await asProtocolErrors(() => annealOf(dispatcher, aid));
       const { text, embed } = messagesOf(dispatcher);
       return {
         messages: [

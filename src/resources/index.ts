@@ -5,14 +5,14 @@ import {
   ProtocolError,
   ProtocolErrorCode,
   type Resource,
-  ResourceNotFoundError,
   ResourceTemplate,
 } from '@modelcontextprotocol/server';
-import { DispatcherError, httpStatus } from '../errors.js';
+import { DispatcherError } from '../errors.js';
 import type { Dispatcher } from '../tools/dispatcher.js';
 import { anneals } from './anneals.js';
 import { directives, revisions } from './directives.js';
 import { type ResourceKind, textVariables } from './kind.js';
+import { asProtocolErrors } from './protocol-errors.js';
 import { addSkills } from './skills.js';
 import { taskLogs, tasks } from './tasks.js';
 
@@ -36,14 +36,14 @@ export function addResources(server: McpServer, options: ResourcesOptions): void
     const completers = Object.entries(complete).map(([variable, values]) => [
       variable,
       async (typed: string, context?: { arguments?: Record<string, string> }) =>
-        values(await backend(), typed, context?.arguments ?? {}),
+        values(await backend(), typed, context?.arguments ?? {}).catch(noneWhereRefused),
     ]);
     server.registerResource(
       name,
       new ResourceTemplate(template, { list: undefined, complete: Object.fromEntries(completers) }),
       { title, description, mimeType },
       async (uri, variables) =>
-        asProtocolErrors(uri.href, async () => {
+        asProtocolErrors(async () => {
           const dispatcher = await backend();
           const values = textVariables(variables);
           const contents = await kind.read(dispatcher, values);
@@ -51,19 +51,25 @@ export function addResources(server: McpServer, options: ResourcesOptions): void
             contents: [{ uri: uri.href, ...contents, text: clean(dispatcher, contents.text, contents.mimeType) }],
             ...(values.sha256 === undefined ? {} : forEver),
           };
-        }),
+        }, uri.href),
     );
   }
   addSkills(server, options);
   // Replaces the SDK's own, which has no pages.
   server.server.setRequestHandler('resources/list', async ({ params }) =>
-    asProtocolErrors('resources/list', async () => {
+    asProtocolErrors(async () => {
       const dispatcher = await backend();
       const page = await listPage(dispatcher, params?.cursor);
       return { ...page, resources: page.resources.map((one) => readable(one, (text) => clean(dispatcher, text))) };
     }),
   );
 }
+
+/** Of what is not there, nothing can be completed. */
+const noneWhereRefused = (error: unknown): string[] => {
+  if (error instanceof DispatcherError) return [];
+  throw error;
+};
 
 /** Names and titles come from files and callers; the address is ours. */
 const readable = (resource: Resource, clean: (text: string) => string): Resource => ({
@@ -95,17 +101,4 @@ function readCursor(cursor: string | undefined): { index: number; inner: string 
     // Falls through to the one refusal below.
   }
   throw new ProtocolError(ProtocolErrorCode.InvalidParams, 'The cursor is not one that this server gave.');
-}
-
-/** Hosts read resources, so refusals are protocol errors (MCP, "Resources", error handling). */
-async function asProtocolErrors<T>(uri: string, job: () => Promise<T>): Promise<T> {
-  try {
-    return await job();
-  } catch (error) {
-    if (!(error instanceof DispatcherError)) throw error;
-    if (httpStatus(error.code) === 404) throw new ResourceNotFoundError(uri);
-    throw new ProtocolError(ProtocolErrorCode.InvalidParams, [error.message, error.hint].filter(Boolean).join(' '), {
-      code: error.code,
-    });
-  }
 }

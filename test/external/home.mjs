@@ -19,7 +19,7 @@ const files = {
 async function build(out) {
   const { code, stdout, stderr } = await run(process.execPath, [join(root, 'scripts', 'build.mjs'), '--out', out]);
   if (code !== 0) throw new Error(`The build failed.\n${stdout}${stderr}`);
-  return join(out, 'cli', 'index.js');
+  return join(out, 'command', 'index.js');
 }
 
 export async function openHome() {

@@ -193,7 +193,12 @@ test.each([
   ['resources/read', { uri: 'directive://nothing' }],
   ['resources/read', { uri: 'task://nothing/log' }],
   ['resources/read', { uri: 'nothing://at-all' }],
+  ['resources/read', { uri: 'directive://..%2F.env' }],
+  ['resources/read', { uri: 'anneal://x/..%2F..%2F.env' }],
+  ['resources/read', { uri: 'skill://hello/..%2F..%2F.env' }],
   ['prompts/get', { name: 'nothing', arguments: {} }],
+  ['prompts/get', { name: 'run_directive', arguments: { directive: '../.env' } }],
+  ['prompts/get', { name: 'review_anneal', arguments: { aid: '..' } }],
   ['tools/call', { name: 'nothing', arguments: {} }],
   ['skills/get', { uri: 'skill://nothing/SKILL.md' }],
 ])('%s of what is not there is -32602', async (method, params) => {

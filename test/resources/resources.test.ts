@@ -126,6 +126,8 @@ test('completes every variable of every template', async () => {
   expect(await complete('task://{task_id}/log', 'task_id', 'hello-')).toEqual([task_id]);
   expect(await complete('anneal://{aid}/{file}', 'aid', 'anneal_')).toEqual([aid]);
   expect(await complete('anneal://{aid}/{file}', 'file', 'READ', { aid })).toEqual(['README.md']);
+  expect(await complete('anneal://{aid}/{file}', 'file', '', { aid: 'nothing' })).toEqual([]);
+  expect(await complete('directive://{id}{?sha256}', 'id', 'hel')).toEqual(['hello']);
   expect(await complete('directive://{id}{?sha256}', 'sha256', '', { id: 'hello' })).toHaveLength(1);
 });
 
