@@ -56,6 +56,40 @@ test('a person asked in the 2026 era acknowledges with the repeated call', async
   expect(body.result.structuredContent).toMatchObject({ status: 'queued', assurance: 'client' });
 });
 
+test('the form shows title, revision, script and payload in few lines, and asks the questions of the directive', async () => {
+  const { app, task_id, attempt } = await setUp(
+    {
+      files: {
+        'directives/hello.md':
+          '---\ntitle: Say hello\nversion: 3\nquestions: [Which site?, Since when?]\n---\nHello.\n',
+        'execution/hello.sh': 'true\n',
+      },
+    },
+    { payload_json: { site: 'acme.example' } },
+  );
+  const { body } = await attempt();
+  const { message, requestedSchema } = body.result.inputRequests.acknowledgement.params;
+  const { directiveSha256, scriptSha256 } = (await app.dispatcher.store.tasks.get(task_id))?.pins ?? {};
+  for (const shown of [
+    'Say hello for p1, asked for by model',
+    `hello version 3 (${directiveSha256?.slice(0, 12)})`,
+    `execution/hello.sh (${scriptSha256?.slice(0, 12)})`,
+    '{"site":"acme.example"}',
+    task_id,
+  ])
+    expect(message).toContain(shown);
+  expect(message.split('\n').length).toBeLessThanOrEqual(5);
+  expect(requestedSchema.required).toEqual(['task_id', 'decision', 'answer_1', 'answer_2']);
+  const content = { task_id, decision: 'approve', answer_1: 'acme', answer_2: 'May' };
+  await attempt({
+    inputResponses: { acknowledgement: { action: 'accept', content } },
+    requestState: body.result.requestState,
+  });
+  expect(await app.dispatcher.store.people.acks(task_id)).toMatchObject([
+    { assurance: 'client', answers: ['acme', 'May'] },
+  ]);
+});
+
 describe('the model that is asked anew, since what it sent is no answer', () => {
   type Forge = (at: Awaited<ReturnType<typeof setUp>>) => Promise<ModernReply>;
   const forgeries: [attack: string, forge: Forge][] = [

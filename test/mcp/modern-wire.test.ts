@@ -145,16 +145,19 @@ describe('headers that disagree with the body are refused with -32020', () => {
   });
 });
 
-test('no tool leans on a capability that the client did not declare: none asks, none refuses with -32021', async () => {
-  const app = await createTestApp({ noWorker: true });
-  const task_id = await newTask(app);
-  const { body } = await modernRequest(app, operator, {
-    method: 'tools/call',
-    params: { name: 'acknowledge', arguments: { task_id, actor_id: 'me' } },
-    capabilities: {},
-  });
-  expect(body.result).toMatchObject({ resultType: 'complete', structuredContent: { status: 'awaiting_ack' } });
-});
+test.each([{}, { elicitation: { url: {} } }])(
+  'no tool leans on a capability that the client did not declare (%j): none asks, none refuses with -32021',
+  async (capabilities) => {
+    const app = await createTestApp({ noWorker: true });
+    const task_id = await newTask(app);
+    const { body } = await modernRequest(app, operator, {
+      method: 'tools/call',
+      params: { name: 'acknowledge', arguments: { task_id, actor_id: 'me' } },
+      capabilities,
+    });
+    expect(body.result).toMatchObject({ resultType: 'complete', structuredContent: { status: 'awaiting_ack' } });
+  },
+);
 
 test('a revision that is not spoken is refused with -32022 and the ones that are', async () => {
   const app = await createTestApp({ noWorker: true });

@@ -236,6 +236,25 @@ process.exit(0);
   });
 });
 
+test('a subscriber of the 2025 era hears of what another process on the home did', async () => {
+  const home = newHome();
+  const [watching, other] = [await connect('2.x legacy', stdio(home)), await connect('1.x', stdio(home))];
+  const { structuredContent } = await watching.call('create_task', {
+    task_type: 'hello',
+    project_id: 'p',
+    actor_id: 'm',
+  });
+  const task_id = String(structuredContent?.task_id);
+  const heard = new Promise<string>((resolve) =>
+    watching.raw.setNotificationHandler('notifications/resources/updated', ({ params }: { params: { uri: string } }) =>
+      resolve(params.uri),
+    ),
+  );
+  await watching.raw.subscribeResource({ uri: `task://${task_id}` });
+  await other.call('cancel_task', { task_id });
+  expect(await heard).toBe(`task://${task_id}`);
+});
+
 test('a version probe starts and ends without a trace in the home, with exit 0', async () => {
   const home = newHome();
   const before = readdirSync(home, { recursive: true }).sort();
