@@ -24,6 +24,25 @@ describe.each(sdks)('SDK %s over Streamable HTTP', (sdk) => {
     expect(JSON.parse(status.content[0]?.text ?? '')).toEqual(status.structuredContent);
   });
 
+  test('the trace context in _meta is kept on the task and handed to the script', async () => {
+    const app = await createTestApp({
+      files: {
+        'directives/trace.md': '---\n---\n# Trace\n',
+        'execution/trace.sh': 'echo "\\"$TRACEPARENT\\"" > "$DOE_RESULT_FILE"\n',
+      },
+    });
+    const client = await connect(sdk, mcp(app), approving());
+    const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
+    const { structuredContent } = await client.raw.callTool({
+      name: 'create_task',
+      arguments: { ...helloTask, task_type: 'trace' },
+      _meta: { traceparent },
+    });
+    const task_id = String(structuredContent?.task_id);
+    await client.call('acknowledge', { task_id, actor_id: 'model' });
+    expect(await app.until(task_id, 'succeeded')).toMatchObject({ traceparent, result: traceparent });
+  });
+
   test('an agent key is never asked: its client would answer for the agent', async () => {
     const app = await createTestApp({ noWorker: true });
     const person = approving();
