@@ -100,7 +100,7 @@ const failed = (name: string, what: string, output = ''): DispatcherError =>
 
 function refusal(name: string, { message, code }: { message: string; code: string | null }): DispatcherError {
   const known: ErrorCode = code === 'invalid_input' ? 'invalid_input' : 'automation_failed';
-  return new DispatcherError(known, `The automation ${name} failed: ${message}.`);
+  return new DispatcherError(known, `The automation ${name} failed: ${message.replace(/\.$/, '')}.`);
 }
 
 /** Reads both streams to their end, so that a module that prints much never waits, and keeps the first part. */

@@ -38,23 +38,18 @@ export async function run(action: string | undefined, options: AuditOptions): Pr
   }
   const { home } = await settingsOf(options);
   return withDispatcher(loadConfig(home), async (dispatcher) => {
-    if (options.task !== undefined) await assertKnown(dispatcher, options.task);
+    if (options.task !== undefined) await noteUnknown(dispatcher, options.task);
     return way(dispatcher, options);
   });
 }
 
-/** Every task has an event of its making, also one that was removed since: without any, the id is a mistake. */
-async function assertKnown(dispatcher: Dispatcher, task: string): Promise<void> {
+/** Every task has an event of its making, also one that was removed since: without any, the id is likely a mistake. */
+async function noteUnknown(dispatcher: Dispatcher, task: string): Promise<void> {
   const { events } = await read(dispatcher, { task_id: task, limit: 1 });
   if (events.length > 0) return;
   const { tasks } = await invoke(dispatcher, listTasks, { limit: 200 }, terminalCall());
-  const meant = orMeant(
-    task,
-    tasks.map(({ task_id }) => task_id),
-  );
-  throw new DispatcherError('task_not_found', `There is no event of a task ${task}.${meant}`, {
-    hint: '`doe audit` shows the newest events of all.',
-  });
+  const known = tasks.map(({ task_id }) => task_id);
+  note(`There is no event of a task ${visibleLine(task)}.${orMeant(task, known)}`);
 }
 
 const read = (dispatcher: Dispatcher, input: z.input<typeof listAudit.input>) =>

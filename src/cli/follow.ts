@@ -28,15 +28,18 @@ export async function follow(bridge: Bridge, taskId: string, options: FollowOpti
   const goesOn = sayHowItGoesOn(taskId);
   let after = options.after ?? 0;
   let over = false;
+  let toldWait: string | null = null;
   try {
-    for (;;) {
-      // Once it is over, what is left of its log is read without waiting.
-      const { task, logs }: Answer<typeof taskStatus> = await bridge.get<typeof taskStatus>(path, {
+    for (let looks = 0; ; looks++) {
+      // At first it is told where it stands; and once it is over, what is left of its log is read without waiting.
+      const { task, logs, waits_for }: Answer<typeof taskStatus> = await bridge.get<typeof taskStatus>(path, {
         after,
-        wait_seconds: over ? 0 : waitSeconds,
+        wait_seconds: over || looks === 0 ? 0 : waitSeconds,
       });
       progress.clear();
       for (const line of logs) tell(line);
+      if (waits_for !== null && waits_for !== toldWait) note(visibleLine(waits_for));
+      toldWait = waits_for;
       after = logs.at(-1)?.id ?? after;
       if (over && logs.length === 0) return task;
       over = settledStatuses.includes(task.status) || (task.status === 'awaiting_ack' && !throughAck);

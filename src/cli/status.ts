@@ -16,21 +16,25 @@ export interface StatusOptions extends CommonOptions {
 
 export async function run(taskId: string, { wait, ...options }: StatusOptions): Promise<void> {
   const bridge = await connectBridge(await settingsOf(options));
-  const { task, logs, next } = await bridge.get<typeof taskStatus>(`/tasks/${encodeURIComponent(taskId)}/status`, {
-    wait_seconds: wait,
-  });
-  if (options.json === true) return sayJson({ task, logs, next });
-  tellTask(task);
+  const { task, logs, waits_for, next } = await bridge.get<typeof taskStatus>(
+    `/tasks/${encodeURIComponent(taskId)}/status`,
+    {
+      wait_seconds: wait,
+    },
+  );
+  if (options.json === true) return sayJson({ task, logs, waits_for, next });
+  tellTask(task, waits_for);
   for (const line of logs.slice(-shownLines)) tellLine(line);
   const step = nextStep(task);
   if (step !== '') say(step);
 }
 
-function tellTask(task: TaskView): void {
+function tellTask(task: TaskView, waitsFor: string | null): void {
   say(`${bold(task.task_id)}  ${statusText(task.status)}`);
   const progress = task.progress === null ? null : `${task.progress} % ${task.progress_text ?? ''}`;
   const facts: [string, unknown][] = [
     ['why', task.status_reason],
+    ['waits', waitsFor],
     ['type', task.task_type],
     ['project', task.project_id],
     ['by', task.actor_id],

@@ -7,6 +7,7 @@ import { nextStep } from './create-task.js';
 import type { Dispatcher } from './dispatcher.js';
 import { type CallContext, defineOperation } from './operation.js';
 import { openBundle, requireTask } from './views.js';
+import { waitsFor } from './waits-for.js';
 
 const shownLines = 200;
 
@@ -21,7 +22,12 @@ const input = z.object({
   after: z.int().min(0).optional().describe('Only log lines after this log id'),
 });
 
-const output = z.object({ task: taskViewSchema, logs: z.array(logLineSchema), next: z.string() });
+const output = z.object({
+  task: taskViewSchema,
+  logs: z.array(logLineSchema),
+  waits_for: z.string().nullable().describe('Why a queued task has not started, where that can be told'),
+  next: z.string(),
+});
 
 export const taskStatus = defineOperation({
   name: 'task_status',
@@ -40,7 +46,12 @@ export const taskStatus = defineOperation({
     });
     // Whoever is told of a repair finds its bundle on disk, also in the moment between commit and writing.
     if (task.status === 'needs_anneal' && task.aid !== null) await openBundle(dispatcher, task.aid);
-    return { task: taskView(task), logs: logs.map(logLineView), next: nextStep(task) };
+    return {
+      task: taskView(task),
+      logs: logs.map(logLineView),
+      waits_for: await waitsFor(dispatcher, task),
+      next: nextStep(task),
+    };
   },
 });
 

@@ -114,13 +114,18 @@ describe('looking and moving', () => {
     expect((await doe('retry', 'T-round')).code).toBe(1);
   });
 
-  test('pause lets no run start until resume', async () => {
+  test('pause lets no run start until resume, and whoever follows or looks is told so', async () => {
     expect((await doe('pause')).stdout).toContain('Paused');
-    const run = doe('start-task', 'fails', 'p', 'T-paused', 'jen');
-    while ((await bridge.call('/tasks/T-paused/status')).ok !== true);
+    const following = at.start(['start-task', 'fails', 'p', 'T-paused', 'jen', '--home', at.home]);
+    const end = ended(following);
+    const [told] = await new Promise<unknown[]>((resolve) =>
+      following.stderr?.once('data', (...data) => resolve(data)),
+    );
+    expect(String(told)).toContain('The home is paused');
     expect(await bridge.call('/tasks/T-paused/status')).toMatchObject({ task: { status: 'queued', attempts: 0 } });
+    expect((await doe('status', 'T-paused')).stdout).toMatch(/^ +waits +The home is paused/m);
     expect((await doe('resume')).code).toBe(0);
-    expect((await run).code).toBe(1);
+    expect((await end).code).toBe(1);
   });
 
   test('directives without a bridge, and what --check finds: exit 1', async () => {
