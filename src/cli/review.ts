@@ -38,8 +38,10 @@ const brief = (text: string): string => (text.length <= 200 ? text : `${text.sli
 
 const since = { failed_run: 'this task failed', last_success: 'the directive last succeeded' } as const;
 
+const compared = { failed_run: 'Directive, script and payload', last_success: 'Directive and script' } as const;
+
 function showChanges({ compared_with, diff }: Pick<Review, 'compared_with' | 'diff'>): void {
   if (compared_with === null) say('\n  This directive has never succeeded here.');
-  else if (diff === '') say(`\n  Directive and script are as they were when ${since[compared_with]}.`);
+  else if (diff === '') say(`\n  ${compared[compared_with]} are as they were when ${since[compared_with]}.`);
   else say(`\n${bold(`Changed since ${since[compared_with]}`)}\n${quoted(diff)}`);
 }

@@ -200,6 +200,8 @@ export interface TaskStore {
   /** Takes over a lease whose heartbeat counter still stands at `beat`; false where it moved. */
   seize(runId: string, beat: number, by: Worker): Promise<boolean>;
   run(runId: string): Promise<RunRow | null>;
+  /** The payload that a run had, its secret values masked; null where the run is unknown. */
+  payloadOf(runId: string): Promise<JsonObject | null>;
   /** Oldest first. */
   runs(taskId: string): Promise<RunRow[]>;
   /** How many runs ended since `since`, by outcome and by stretches of `stretchMs` that begin there; `at` is where one begins. */

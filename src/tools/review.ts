@@ -3,7 +3,8 @@ import { z } from 'zod';
 import { scriptChanges } from '../anneal/script-changes.js';
 import type { Pinned } from '../directives/index.js';
 import { DispatcherError } from '../errors.js';
-import { type Task, taskIdSchema, taskView, taskViewSchema } from '../tasks/task.js';
+import type { FailureRow } from '../queue/store.js';
+import { type Task, taskIdSchema, taskView, taskViewSchema, visiblePayload } from '../tasks/task.js';
 import { unifiedDiff } from '../unified-diff.js';
 import type { Dispatcher } from './dispatcher.js';
 import { defineOperation } from './operation.js';
@@ -34,7 +35,9 @@ export const reviewTask = defineOperation({
       .describe('What the diff is against, if anything ran'),
     diff: z
       .string()
-      .describe('Unified diff of directive, script and what the script can load; empty where nothing differs'),
+      .describe(
+        'Unified diff of directive, script, what the script can load, and since a failed run the payload; empty where nothing differs',
+      ),
     approve_url: z.string(),
   }),
   annotations: { readOnlyHint: true, destructiveHint: false, idempotentHint: true, openWorldHint: false },
@@ -75,8 +78,20 @@ export async function changesSince(dispatcher: Dispatcher, task: Task, pinned: P
   const parts = [
     await directivePatch(store, directive, before.directiveSha256),
     inScript.diff ?? `${name} or what it loads differs\n`,
+    failure === null ? '' : await payloadPatch(store, failure, task),
   ];
   return { compared_with: failure === null ? 'last_success' : 'failed_run', diff: parts.join('') } as const;
+}
+
+/** Only against the task's own failed run: of other tasks the payload is another anyway. */
+async function payloadPatch({ tasks }: Dispatcher['store'], { runId, pins }: FailureRow, task: Task): Promise<string> {
+  const files = pins.filesSha256 === task.pins.filesSha256 ? '' : 'a file that the payload names differs\n';
+  if (pins.payloadSha256 === task.pins.payloadSha256) return files;
+  const before = runId === null ? null : await tasks.payloadOf(runId);
+  if (before === null) return `payload.json differs\n${files}`;
+  const [old, now] = [before, visiblePayload(task)].map((value) => `${JSON.stringify(value, null, 2)}\n`);
+  if (old === now) return `payload.json differs in a secret value\n${files}`;
+  return (await unifiedDiff('payload.json', { before: old ?? '', after: now ?? '' })) + files;
 }
 
 async function directivePatch(

@@ -81,6 +81,34 @@ describe('review_task', () => {
     expect(review.diff).toMatch(/^Index: execution\/part\n[\s\S]*\n-exit 1\n\+exit 0\n$/);
   });
 
+  test('a corrected payload is compared with that of the failed run, its secrets unseen', async () => {
+    const app = await createTestApp({
+      files: {
+        'directives/fails.md':
+          '---\npayload: { type: object, properties: { key: { type: string, x-doe-secret: true }, zip: { type: string, x-doe-path: true } } }\n---\n',
+        'execution/fails.sh': 'exit 1\n',
+        'in/a.zip': 'a',
+      },
+    });
+    await create(app, 'fails', 'T1', { n: 1, key: 'correct-horse', zip: 'in/a.zip' });
+    await run(app, 'T1');
+    const repaired = async (payload_json: Record<string, unknown>) => {
+      await app.call(annealComplete, { task_id: 'T1', payload_json, note: 'again' });
+      const { diff } = await app.call(reviewTask, { task_id: 'T1' });
+      await run(app, 'T1');
+      return diff;
+    };
+    expect(await repaired({ n: 2, key: 'correct-horse', zip: 'in/a.zip' })).toMatch(/\n- {2}"n": 1,\n\+ {2}"n": 2,\n/);
+    expect(await repaired({ n: 2, key: 'battery-staple', zip: 'in/a.zip' })).toBe(
+      'payload.json differs in a secret value\n',
+    );
+    app.write({ 'in/a.zip': 'b' });
+    expect(await repaired({ n: 2, key: 'battery-staple', zip: 'in/a.zip' })).toBe(
+      'a file that the payload names differs\n',
+    );
+    expect(await repaired({ n: 2, key: 'battery-staple', zip: 'in/a.zip' })).toBe('');
+  });
+
   test('what cannot be pinned any more cannot be reviewed, and the refusal says why', async () => {
     const app = await createTestApp();
     await create(app, 'hello', 'T1');

@@ -23,7 +23,7 @@ export interface ApprovalFacts {
   lastApproved: { text: string | null; at: number; sameRevision: boolean } | null;
   /** When it last succeeded, and what is different about the script since; null where it never did. */
   lastSuccess: { at: number; sameScript: boolean; scriptDiff: string | null } | null;
-  /** For a task that failed: what is different in directive and script since; null for others. */
+  /** For a task that failed: what is different in directive, script and payload since; null for others. */
   sinceFailure: string | null;
   /** The arguments of the process that would run; null where there is none, and `fault` then says why. */
   command: { argv: string[] | null; fault: string | null };

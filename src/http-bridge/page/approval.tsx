@@ -183,7 +183,7 @@ const Work = ({ facts, now }: { facts: ApprovalFacts; now: NonNullable<ApprovalF
         <>
           <h2>The repair</h2>
           {sinceFailure === '' ? (
-            <Empty>Directive and script are as they were when this task failed.</Empty>
+            <Empty>Directive, script and payload are as they were when this task failed.</Empty>
           ) : (
             <details open>
               <summary>Changed since this task failed</summary>

@@ -1,5 +1,5 @@
 // A task in a worker's hands: leased, begun, kept alive, settled once.
-import type { Outcome } from '../../tasks/outcome.js';
+import type { JsonObject, Outcome } from '../../tasks/outcome.js';
 import { retryCoverMs, type Verdict } from '../../tasks/retry.js';
 import { bySystem, newRunId, visiblePayload } from '../../tasks/task.js';
 import type { Settlement, TaskStore } from '../store.js';
@@ -25,6 +25,7 @@ type Half = Pick<
   | 'endedRuns'
   | 'queueChanges'
   | 'lastSuccess'
+  | 'payloadOf'
   | 'nextDueAt'
 >;
 
@@ -43,6 +44,9 @@ const runColumns = [
   'payload_json',
   'secret_paths',
 ];
+
+const visible = ({ payload_json, secret_paths }: RunColumns): JsonObject =>
+  visiblePayload({ payloadJson: payload_json, secretPaths: JSON.parse(secret_paths) as string[] });
 
 export function createRunMoves({ db, write, events, mover, failures }: Context): Half {
   const claimer = createClaimer(db);
@@ -284,9 +288,11 @@ export function createRunMoves({ db, write, events, mover, failures }: Context):
     endedRuns: async (since, stretch) => ended.all({ since, stretch }),
     async lastSuccess(directiveId) {
       const row = lastSuccess.get(directiveId);
-      if (row === undefined) return null;
-      const secretPaths = JSON.parse(row.secret_paths) as string[];
-      return { run: toRun(row), payload: visiblePayload({ payloadJson: row.payload_json, secretPaths }) };
+      return row === undefined ? null : { run: toRun(row), payload: visible(row) };
+    },
+    async payloadOf(runId) {
+      const row = runById.get(runId);
+      return row === undefined ? null : visible(row);
     },
     nextDueAt: async () => nextDue.get(events.time())?.at ?? null,
   };
