@@ -2,8 +2,9 @@
 
 import type { Hono } from 'hono';
 import { raw } from 'hono/html';
+import type { ContentfulStatusCode } from 'hono/utils/http-status';
 import type { Directive } from '../../directives/index.js';
-import { DispatcherError } from '../../errors.js';
+import { DispatcherError, httpStatus, publicError } from '../../errors.js';
 import type { Dispatcher } from '../../tools/dispatcher.js';
 import { createTask, listTrust, readDirective } from '../../tools/index.js';
 import { invoke } from '../../tools/operation.js';
@@ -14,34 +15,44 @@ import { Frame, send } from './layout.js';
 import { renderMarkdown } from './markdown.js';
 import { payloadOf, StartForm } from './start-form.js';
 import { type TrustEntry, TrustForm } from './trust.js';
-import { Ago, AssuranceBadge, Empty, Fact, Facts, Hash } from './words.js';
+import { Ago, AssuranceBadge, Empty, Fact, Facts, Hash, Refusal } from './words.js';
 
 export function addDirectives(app: Hono<PageEnv>, dispatcher: Dispatcher): void {
   app.get('/directives', async (context) =>
     send(context, <DirectiveList context={context} directives={await dispatcher.directives.list()} />),
   );
 
-  app.get('/directives/:id', async (context) =>
-    send(context, <DirectivePage context={context} {...(await gather(context, dispatcher))} />),
-  );
+  app.get('/directives/:id', async (context) => show(context, dispatcher));
 
   app.post('/directives/:id/start', async (context) => {
-    const form = context.get('form');
-    const directive = await requireDirective(dispatcher, context);
-    if (directive.kind !== 'task') throw notStartable(directive);
-    const created = await invoke(
-      dispatcher,
-      createTask,
-      {
-        task_type: directive.frontMatter.taskType,
-        project_id: form.get('project_id') ?? '',
-        actor_id: actorOf(context),
-        payload_json: payloadOf(form, directive.frontMatter.payload),
-      },
-      callOf(context),
-    );
-    return context.redirect(`/ui/approvals/${encodeURIComponent(created.task_id)}`, 303);
+    try {
+      const { task_id } = await start(context, dispatcher);
+      return context.redirect(`/ui/approvals/${encodeURIComponent(task_id)}`, 303);
+    } catch (error) {
+      if (!(error instanceof DispatcherError) || error.code === 'directive_not_found') throw error;
+      return show(context, dispatcher, error);
+    }
   });
+}
+
+async function start(context: PageContext, dispatcher: Dispatcher) {
+  const form = context.get('form');
+  const directive = await requireDirective(dispatcher, context);
+  if (directive.kind !== 'task') throw notStartable(directive);
+  const wanted = {
+    task_type: directive.frontMatter.taskType,
+    project_id: form.get('project_id') ?? '',
+    actor_id: actorOf(context),
+    payload_json: payloadOf(form, directive.frontMatter.payload),
+  };
+  return invoke(dispatcher, createTask, wanted, callOf(context));
+}
+
+/** With `error`, what was entered stands in the form again. */
+async function show(context: PageContext, dispatcher: Dispatcher, error?: DispatcherError): Promise<Response> {
+  const facts = await gather(context, dispatcher);
+  const status = error === undefined ? 200 : (httpStatus(error.code) as ContentfulStatusCode);
+  return send(context, <DirectivePage context={context} {...facts} error={error} />, status);
 }
 
 async function requireDirective({ directives }: Dispatcher, context: PageContext): Promise<Directive> {
@@ -127,7 +138,8 @@ const DirectivePage = ({
   trust,
   revisions,
   compared,
-}: DirectiveFacts & { context: PageContext }) => (
+  error,
+}: DirectiveFacts & { context: PageContext; error: DispatcherError | undefined }) => (
   <Frame context={context} title={directive.title} here="/ui/directives">
     <p class="crumbs">
       <a href="/ui/directives">Directives</a>
@@ -151,6 +163,7 @@ const DirectivePage = ({
         <Fact name="Attempts">{directive.frontMatter.retry.count + 1}</Fact>
       </Facts>
     ) : null}
+    {error === undefined ? null : <Refusal {...publicError(error)} />}
     {trust === null ? null : <TrustForm context={context} entry={trust} />}
     {directive.kind === 'broken' ? null : <article class="directive">{raw(renderMarkdown(directive.body))}</article>}
     <details {...(directive.kind === 'broken' ? { open: true } : {})}>
@@ -159,7 +172,13 @@ const DirectivePage = ({
         <code>{withHiddenShown(directive.content)}</code>
       </pre>
     </details>
-    {directive.kind === 'task' ? <StartForm context={context} directive={directive} /> : null}
+    {directive.kind === 'task' ? (
+      <StartForm
+        context={context}
+        directive={directive}
+        entered={error === undefined ? undefined : context.get('form')}
+      />
+    ) : null}
     {revisions.length === 0 ? null : <Revisions directive={directive} revisions={revisions} compared={compared} />}
   </Frame>
 );

@@ -97,6 +97,9 @@ export function createLive({ store: { ledger, tasks, watch }, log }: Pick<Dispat
 
   return {
     async stream(context) {
+      const headers = { 'Content-Type': 'text/event-stream', 'Cache-Control': 'no-store' };
+      // Nobody reads the body of an answer to HEAD: a stream would wait for ever.
+      if (context.req.method === 'HEAD') return new Response(null, { headers });
       const wantsHints = context.req.query('hints') !== undefined;
       ready ??= begin();
       await ready;
@@ -112,7 +115,7 @@ export function createLive({ store: { ledger, tasks, watch }, log }: Pick<Dispat
           if (subscriber !== undefined) drop(subscriber);
         },
       });
-      return new Response(body, { headers: { 'Content-Type': 'text/event-stream', 'Cache-Control': 'no-store' } });
+      return new Response(body, { headers });
     },
     close() {
       for (const subscriber of [...subscribers]) {

@@ -57,6 +57,7 @@ export const LogLines = ({ lines }: { lines: LogLine[] }) => (
 export async function streamLog(context: PageContext, dispatcher: Dispatcher): Promise<Response> {
   const taskId = context.req.param('id') ?? '';
   await requireTask(dispatcher, taskId);
+  if (context.req.method === 'HEAD') return context.body(null, 200, { 'Content-Type': 'text/event-stream' });
   const after = Number(context.req.header('last-event-id') ?? context.req.query('after') ?? 0);
   return streamSSE(
     context,

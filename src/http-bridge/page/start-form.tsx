@@ -55,23 +55,36 @@ function fieldValue(name: string, text: string, { type }: JsonObject): JsonValue
   return parseJsonStrict(text, name);
 }
 
-export const StartForm = ({ context, directive }: { context: PageContext; directive: TaskDirective }) => {
+interface StartFormProps {
+  context: PageContext;
+  directive: TaskDirective;
+  /** What was entered before a refusal. */
+  entered: Form | undefined;
+}
+
+export const StartForm = ({ context, directive, entered }: StartFormProps) => {
   const { projectId, payload } = directive.frontMatter;
   const fields = fieldsOf(payload);
   return (
-    <details>
+    <details {...(entered === undefined ? {} : { open: true })}>
       <summary>Start a task</summary>
       <form class="stacked" method="post" action={`/ui/directives/${encodeURIComponent(directive.id)}/start`}>
         <Csrf context={context} />
         <label for="project_id">Project</label>
-        <input id="project_id" name="project_id" required maxlength={128} value={projectId === '*' ? '' : projectId} />
+        <input
+          id="project_id"
+          name="project_id"
+          required
+          maxlength={128}
+          value={entered?.get('project_id') ?? (projectId === '*' ? '' : projectId)}
+        />
         {fields.length > 0 ? (
-          fields.map((field) => <PayloadField {...field} />)
+          fields.map((field) => <PayloadField {...field} entered={entered?.get(prefix + field.name)} />)
         ) : (
           <>
             <label for="payload_json">Payload, as a JSON object</label>
             <textarea id="payload_json" name="payload_json" rows={4} spellcheck={false}>
-              {'{}'}
+              {entered?.get('payload_json') ?? '{}'}
             </textarea>
           </>
         )}
@@ -82,16 +95,18 @@ export const StartForm = ({ context, directive }: { context: PageContext; direct
   );
 };
 
-const PayloadField = ({ name, schema, required }: Field) => {
+const textOf = (value: JsonValue | undefined): string => {
+  if (value === undefined) return '';
+  return typeof value === 'string' ? value : JSON.stringify(value);
+};
+
+const PayloadField = ({ name, schema, required, entered }: Field & { entered: string | undefined }) => {
   const id = prefix + name;
-  const given =
-    schema.default === undefined
-      ? ''
-      : typeof schema.default === 'string'
-        ? schema.default
-        : JSON.stringify(schema.default);
+  const secret = schema['x-doe-secret'] === true;
+  // A secret is typed anew: no page gives one back.
+  const given = (secret ? undefined : entered) ?? textOf(schema.default);
   const common = { id, name: id, required };
-  const type = schema['x-doe-secret'] === true ? 'password' : 'text';
+  const type = secret ? 'password' : 'text';
   return (
     <>
       <label for={id}>
@@ -105,7 +120,7 @@ const PayloadField = ({ name, schema, required }: Field) => {
         <select {...common}>
           {required ? null : <option value="" />}
           {schema.enum.map((value) => (
-            <option value={String(value)} selected={value === schema.default}>
+            <option value={String(value)} selected={String(value) === given}>
               {String(value)}
             </option>
           ))}
@@ -113,10 +128,10 @@ const PayloadField = ({ name, schema, required }: Field) => {
       ) : schema.type === 'boolean' ? (
         <select {...common}>
           {required ? null : <option value="" />}
-          <option value="true" selected={schema.default === true}>
+          <option value="true" selected={given === 'true'}>
             true
           </option>
-          <option value="false" selected={schema.default === false}>
+          <option value="false" selected={given === 'false'}>
             false
           </option>
         </select>

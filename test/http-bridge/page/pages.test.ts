@@ -99,6 +99,23 @@ test('the log comes live in batches and ends with the task; the download is plai
   expect(download.body).not.toContain('\u001b');
 });
 
+test('a stream that is asked for by HEAD answers at once', async () => {
+  const app = await createTestApp({ noWorker: true });
+  await app.call(createTask, { task_type: 'hello', project_id: 'p1', actor_id: 'me', task_id: 'hello-1' });
+  const visitor = await signedIn(app);
+  const { port, host } = new URL(visitor.origin);
+  const cookie = [...visitor.cookies].map(([name, value]) => `${name}=${value}`).join('; ');
+  for (const path of ['/ui/live', '/ui/tasks/hello-1/log']) {
+    const type = await new Promise((resolve, reject) => {
+      const options = { host: '127.0.0.1', port, path, method: 'HEAD', headers: { Host: host, Cookie: cookie } };
+      request(options, (answer) => answer.resume().on('end', () => resolve(answer.headers['content-type'])))
+        .on('error', reject)
+        .end();
+    });
+    expect(type, path).toContain('text/event-stream');
+  }
+});
+
 test('open pages hear of a change that another process of the home made', async () => {
   const app = await createTestApp({ noWorker: true });
   const other = await createTestApp({ home: app.home, files: {}, noWorker: true });
@@ -184,7 +201,11 @@ test('a form made of the schema starts a task with a payload of the right types'
   const task = await app.dispatcher.store.tasks.get(id);
   expect(task).toMatchObject({ actorId: 'jo', channel: 'page', status: 'awaiting_ack' });
   expect(JSON.parse(task?.payloadJson ?? '')).toEqual({ name: 'Ann', loud: true, times: 3, tags: ['a'] });
-  expect((await visitor.post('/ui/directives/hello/start', { ...fields, 'payload.times': 'many' })).status).toBe(400);
+  const refused = await visitor.post('/ui/directives/hello/start', { ...fields, 'payload.times': 'many' });
+  expect(refused.status).toBe(400);
+  expect(refused.body).toContain('times is no number');
+  for (const kept of ['value="Ann"', 'value="many"', '[&quot;a&quot;]', '<option value="true" selected'])
+    expect(refused.body).toContain(kept);
 });
 
 test('broken and reference directives are shown with what they are', async () => {
