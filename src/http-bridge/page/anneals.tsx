@@ -1,16 +1,19 @@
 // Repairs: what failed, with its bundle, the tasks that failed alike, and the ways on.
 import type { Hono } from 'hono';
 import { raw } from 'hono/html';
+import type { ContentfulStatusCode } from 'hono/utils/http-status';
+import { DispatcherError, httpStatus, publicError } from '../../errors.js';
 import type { Dispatcher } from '../../tools/dispatcher.js';
 import { annealComplete, dismissAnneal, listAnneals, readAnneal } from '../../tools/index.js';
 import { invoke } from '../../tools/operation.js';
 import { contextOf, FailureDiffs, type Mended, MendedDiff, mendedSince } from './anneal-diffs.js';
 import { actorOf, callOf, type PageContext, type PageEnv } from './env.js';
+import type { Form } from './form.js';
 import { Csrf, Frame, send } from './layout.js';
 import { plainText } from './log.js';
 import { renderMarkdown } from './markdown.js';
 import { Source } from './payload.js';
-import { Ago, Empty, Fact, Facts } from './words.js';
+import { Ago, Empty, Fact, Facts, Refusal } from './words.js';
 
 const shownAtOnce = 50;
 const statuses = ['open', 'completed', 'dismissed'] as const;
@@ -28,12 +31,7 @@ export function addAnneals(app: Hono<PageEnv>, dispatcher: Dispatcher): void {
     return send(context, <AnnealListPage context={context} status={status} list={list} />);
   });
 
-  app.get('/anneals/:aid', async (context) => {
-    const call = callOf(context);
-    const bundle = await invoke(dispatcher, readAnneal, { aid: context.req.param('aid') }, call);
-    const mended = bundle.status === 'open' ? await mendedSince(dispatcher, bundle.task_id, call) : null;
-    return send(context, <AnnealPage context={context} bundle={bundle} mended={mended} />);
-  });
+  app.get('/anneals/:aid', async (context) => show(context, dispatcher));
 
   app.post('/anneals/:aid/complete', async (context) => {
     const { task_id } = await invoke(dispatcher, readAnneal, { aid: context.req.param('aid') }, callOf(context));
@@ -42,7 +40,12 @@ export function addAnneals(app: Hono<PageEnv>, dispatcher: Dispatcher): void {
       ['note', 'payload_json'].map((name) => [name, field(name)]).filter(([, text]) => text !== ''),
     );
     const input = { task_id, actor_id: actorOf(context), ...given };
-    await invoke(dispatcher, annealComplete, input, callOf(context));
+    try {
+      await invoke(dispatcher, annealComplete, input, callOf(context));
+    } catch (error) {
+      if (error instanceof DispatcherError) return show(context, dispatcher, error);
+      throw error;
+    }
     return context.redirect(`/ui/approvals/${encodeURIComponent(task_id)}`, 303);
   });
 
@@ -51,6 +54,15 @@ export function addAnneals(app: Hono<PageEnv>, dispatcher: Dispatcher): void {
     await invoke(dispatcher, dismissAnneal, { task_id, actor_id: actorOf(context) }, callOf(context));
     return context.redirect(`/ui/tasks/${encodeURIComponent(task_id)}`, 303);
   });
+}
+
+/** With `error`, what was entered stands in the form again. */
+async function show(context: PageContext, dispatcher: Dispatcher, error?: DispatcherError): Promise<Response> {
+  const call = callOf(context);
+  const bundle = await invoke(dispatcher, readAnneal, { aid: context.req.param('aid') ?? '' }, call);
+  const mended = bundle.status === 'open' ? await mendedSince(dispatcher, bundle.task_id, call) : null;
+  const status = error === undefined ? 200 : (httpStatus(error.code) as ContentfulStatusCode);
+  return send(context, <AnnealPage context={context} bundle={bundle} mended={mended} error={error} />, status);
 }
 
 interface ListProps {
@@ -119,9 +131,10 @@ interface AnnealProps {
   bundle: Bundle;
   /** Null where the repair is over. */
   mended: Mended | null;
+  error: DispatcherError | undefined;
 }
 
-const AnnealPage = ({ context, bundle, mended }: AnnealProps) => {
+const AnnealPage = ({ context, bundle, mended, error }: AnnealProps) => {
   // A task that failed alike several times is named once, by its newest.
   const others = bundle.occurrences.filter(({ task_id }) => task_id !== bundle.task_id);
   const alike = others.filter(({ task_id }, index) => others.findIndex((one) => one.task_id === task_id) === index);
@@ -134,6 +147,7 @@ const AnnealPage = ({ context, bundle, mended }: AnnealProps) => {
       <p class="subtitle">
         <code>{bundle.aid}</code> <span class={`badge ${tones[bundle.status]}`}>{bundle.status}</span>
       </p>
+      {error === undefined ? null : <Refusal {...publicError(error)} />}
       <p class="notice-box bad">{plainText(bundle.message)}</p>
       <Facts>
         <Fact name="Task">
@@ -149,7 +163,9 @@ const AnnealPage = ({ context, bundle, mended }: AnnealProps) => {
       </Facts>
       <FailureDiffs context={contextOf(bundle.files)} />
       {mended === null ? null : <MendedDiff mended={mended} />}
-      {bundle.status === 'open' ? <Ways context={context} aid={bundle.aid} /> : null}
+      {bundle.status === 'open' ? (
+        <Ways context={context} aid={bundle.aid} entered={error === undefined ? undefined : context.get('form')} />
+      ) : null}
       {alike.length === 0 ? null : (
         <>
           <h2>Failed alike</h2>
@@ -186,7 +202,8 @@ const AnnealPage = ({ context, bundle, mended }: AnnealProps) => {
   );
 };
 
-const Ways = ({ context, aid }: { context: PageContext; aid: string }) => {
+const Ways = ({ context, aid, entered }: { context: PageContext; aid: string; entered: Form | undefined }) => {
+  const payload = entered?.get('payload_json') ?? '';
   const path = `/ui/anneals/${encodeURIComponent(aid)}`;
   return (
     <>
@@ -196,11 +213,15 @@ const Ways = ({ context, aid }: { context: PageContext; aid: string }) => {
         <label for="note">
           What was mended <span class="muted">(needed where nothing changed on disk)</span>
         </label>
-        <textarea id="note" name="note" rows={2} maxlength={4000} />
-        <details>
+        <textarea id="note" name="note" rows={2} maxlength={4000}>
+          {entered?.get('note') ?? ''}
+        </textarea>
+        <details {...(payload === '' ? {} : { open: true })}>
           <summary>With another payload</summary>
           <label for="payload_json">The whole payload, as a JSON object</label>
-          <textarea id="payload_json" name="payload_json" rows={4} spellcheck={false} />
+          <textarea id="payload_json" name="payload_json" rows={4} spellcheck={false}>
+            {payload}
+          </textarea>
         </details>
         <button type="submit">It is mended: send it round again</button>
       </form>

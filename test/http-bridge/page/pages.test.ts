@@ -261,7 +261,12 @@ test('a repair shows its bundle and is completed with a note, or dismissed', asy
   const [second, first] = [...list.matchAll(/href="(\/ui\/anneals\/anneal_[^"]+)"/g)].map(([, path]) => path ?? '');
   const { body } = await visitor.get(first ?? '');
   for (const text of ['no such thing', 'failure.json', 'README.md', 'hello-2']) expect(body).toContain(text);
-  expect((await visitor.post(`${first}/complete`, { note: '' })).status).toBe(409);
+  const unchanged = await visitor.post(`${first}/complete`, { note: '' });
+  expect(unchanged.status).toBe(409);
+  expect(unchanged.body).toContain('nothing_changed');
+  const unfit = await visitor.post(`${first}/complete`, { note: 'Once more', payload_json: '[1]' });
+  expect(unfit.status).toBe(400);
+  for (const kept of ['Once more', '[1]']) expect(unfit.body).toContain(kept);
   const completed = await visitor.post(`${first}/complete`, { note: 'The thing is there now.' });
   expect(completed.headers.location).toBe('/ui/approvals/hello-1');
   await visitor.post(`${second}/dismiss`, {});
