@@ -16,6 +16,8 @@ import { Source } from './payload.js';
 import { Ago, Empty, Fact, Facts, Refusal } from './words.js';
 
 const shownAtOnce = 50;
+/** Of a log, in characters: it may be megabytes. */
+const longestShown = 50_000;
 const statuses = ['open', 'completed', 'dismissed'] as const;
 const tones = { open: 'status-needs_anneal', completed: 'status-succeeded', dismissed: '' } as const;
 
@@ -194,7 +196,14 @@ const AnnealPage = ({ context, bundle, mended, error }: AnnealProps) => {
           {name.endsWith('.md') ? (
             <article class="directive">{raw(renderMarkdown(plainText(text)))}</article>
           ) : (
-            <Source text={plainText(text)} name={name} />
+            <>
+              {text.length > longestShown ? (
+                <p class="muted">
+                  Its end; the whole of it lies in <code>anneal-tasks/{bundle.aid}</code>.
+                </p>
+              ) : null}
+              <Source text={plainText(text.slice(-longestShown))} name={name} />
+            </>
           )}
         </details>
       ))}

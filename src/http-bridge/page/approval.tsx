@@ -31,7 +31,7 @@ export const ApprovalPage = ({ context, facts, refusal, entered }: ApprovalProps
       <p class="crumbs">
         <a href="/ui/approvals">Approvals</a>
       </p>
-      <h1>{now?.pinned.directive.title ?? task.taskType}</h1>
+      <h1>{withHiddenShown(now?.pinned.directive.title ?? task.taskType)}</h1>
       <p class="subtitle">
         <code data-task-id="">{task.id}</code>
       </p>
@@ -74,7 +74,9 @@ const AtAGlance = ({ facts }: { facts: ApprovalFacts }) => {
         <Fact name="Needs">
           <AssuranceBadge assurance={wantedAssurance(facts)} />
           {policy !== undefined && policy.quorum > 1 ? ` of ${policy.quorum} people` : ''}
-          {policy !== undefined && policy.approvers.length > 0 ? ` (${policy.approvers.join(', ')})` : ''}
+          {policy !== undefined && policy.approvers.length > 0
+            ? ` (${withHiddenShown(policy.approvers.join(', '))})`
+            : ''}
         </Fact>
         <Fact name="May run">
           {task.policy.maxAttempts === 1 ? 'once, at most ' : `up to ${task.policy.maxAttempts} times, each at most `}
@@ -198,8 +200,8 @@ const Work = ({ facts, now }: { facts: ApprovalFacts; now: NonNullable<ApprovalF
 
       <h2>Directive</h2>
       <p class="muted">
-        {directive.file}, version {directive.frontMatter.version}, <Hash sha256={directive.sha256} />
-        {directive.frontMatter.owner === null ? '' : `, owned by ${directive.frontMatter.owner}`}
+        {withHiddenShown(directive.file)}, version {directive.frontMatter.version}, <Hash sha256={directive.sha256} />
+        {directive.frontMatter.owner === null ? '' : `, owned by ${withHiddenShown(directive.frontMatter.owner)}`}
       </p>
       {lastApproved === null || lastApproved.sameRevision || lastApproved.text === null ? null : (
         <details open>
@@ -219,8 +221,8 @@ const Work = ({ facts, now }: { facts: ApprovalFacts; now: NonNullable<ApprovalF
 
       <h2>Script</h2>
       <p class="muted">
-        execution/{script.name}, digest <Hash sha256={now.pinned.pins.scriptSha256} /> over it and the files that it can
-        load
+        execution/{withHiddenShown(script.name)}, digest <Hash sha256={now.pinned.pins.scriptSha256} /> over it and the
+        files that it can load
       </p>
       {lastSuccess === null || lastSuccess.sameScript || lastSuccess.scriptDiff === null ? null : (
         <details open>

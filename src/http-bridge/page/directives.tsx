@@ -121,7 +121,7 @@ const DirectiveList = ({ context, directives }: { context: PageContext; directiv
               <span class="card-body">
                 <code>{directive.id}</code>
                 {directive.kind === 'task' ? <span class="muted">version {directive.frontMatter.version}</span> : null}
-                {directive.kind === 'broken' ? <span class="warn">{directive.error}</span> : null}
+                {directive.kind === 'broken' ? <span class="warn">{withHiddenShown(directive.error)}</span> : null}
               </span>
             </a>
           </li>
@@ -146,17 +146,17 @@ const DirectivePage = ({
     </p>
     <h1>{withHiddenShown(directive.title)}</h1>
     <p class="subtitle muted">
-      {directive.file} <Hash sha256={directive.sha256} />
+      {withHiddenShown(directive.file)} <Hash sha256={directive.sha256} />
     </p>
     {directive.kind === 'broken' ? (
-      <p class="notice-box bad">This directive cannot be used: {directive.error}</p>
+      <p class="notice-box bad">This directive cannot be used: {withHiddenShown(directive.error)}</p>
     ) : null}
     {directive.kind === 'task' ? (
       <Facts>
         <Fact name="Task type">{directive.frontMatter.taskType}</Fact>
         <Fact name="Project">{directive.frontMatter.projectId === '*' ? 'any' : directive.frontMatter.projectId}</Fact>
         <Fact name="Version">{directive.frontMatter.version}</Fact>
-        <Fact name="Owner">{directive.frontMatter.owner ?? <span class="muted">none</span>}</Fact>
+        <Fact name="Owner">{withHiddenShown(directive.frontMatter.owner ?? 'none')}</Fact>
         <Fact name="Acknowledgement">
           {inForce.require_ack === false ? 'none wanted' : <AssuranceBadge assurance={inForce.ack ?? 'client'} />}
         </Fact>

@@ -4,6 +4,7 @@ import type { ContentfulStatusCode } from 'hono/utils/http-status';
 import { publicError } from '../../errors.js';
 import { assetUrl } from './assets.js';
 import type { PageContext } from './env.js';
+import { withHiddenShown } from './hidden-characters.js';
 import { Refusal } from './words.js';
 
 /** Answers with a whole document. */
@@ -43,7 +44,7 @@ export const Frame = ({ context, title, here, live = false, task, children }: Fr
         <meta charset="utf-8" />
         <meta name="viewport" content="width=device-width, initial-scale=1" />
         <meta name="color-scheme" content="light dark" />
-        <title>{`${viewer !== null && waiting > 0 ? `(${waiting}) ` : ''}${title} · DOE`}</title>
+        <title>{`${viewer !== null && waiting > 0 ? `(${waiting}) ` : ''}${withHiddenShown(title)} · DOE`}</title>
         <link rel="stylesheet" href={assetUrl('page.css')} />
         <link rel="icon" type="image/svg+xml" href={assetUrl('icon.svg')} />
         <script src={assetUrl('page.js')} defer />

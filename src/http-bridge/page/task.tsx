@@ -117,7 +117,7 @@ const Progress = ({ task }: { task: Task }) => (
   <p>
     <progress max={100} aria-label="Progress" {...(task.progress === null ? {} : { value: task.progress })} />
     <span class="muted">
-      {task.progress === null ? 'running' : `${Math.round(task.progress)} %`} {task.progressText ?? ''}
+      {task.progress === null ? 'running' : `${Math.round(task.progress)} %`} {plainText(task.progressText ?? '')}
     </span>
   </p>
 );
@@ -207,7 +207,7 @@ const Acks = ({ acks }: { acks: Ack[] }) => (
           {ack.answers.length === 0 ? null : (
             <ol>
               {ack.answers.map((answer) => (
-                <li>{typeof answer === 'string' ? answer : prettyJson(answer)}</li>
+                <li>{plainText(typeof answer === 'string' ? answer : prettyJson(answer))}</li>
               ))}
             </ol>
           )}

@@ -216,7 +216,7 @@ test('hostile Markdown, HTML, payload and script text are inert', async () => {
     noWorker: true,
     files: {
       ...helloHome,
-      'directives/hello.md': `---\ntitle: "<b>bold</b>"\nquestions: ["<i>why</i>"]\n---\n${hostile}\n`,
+      'directives/hello.md': `---\ntitle: "<b>bold\u202e</b>"\nowner: "turned\u202e"\nquestions: ["<i>why</i>"]\n---\n${hostile}\n`,
       'execution/hello.sh': 'echo "</code></pre><script>alert(2)</script>"\n',
     },
   });
