@@ -40,7 +40,7 @@ payload:
 Unpacks the archive of a site and puts it where the deploy looks for it.
 
 1. **Check** that the archive holds an \`index.html\` at its top.
-2. Unpack it into \`sites/<site>\`; what was there before is moved to \`sites/.before\`.
+2. Unpack it into \`sites/<site>\`; what was there before is kept.
 3. Count the pages and write them down as the result.
 
 | when | then |
@@ -144,10 +144,7 @@ async function tellAStory() {
     join(home, 'directives/import-site.md'),
     files['directives/import-site.md']
       .replace('version: 3', 'version: 4')
-      .replace(
-        'Unpack it into `sites/<site>`; what was there before is moved to `sites/.before`.',
-        'Unpack it into `sites/<site>`; what was there before is **deleted**.',
-      )
+      .replace('what was there before is kept.', 'what was there before is **deleted**.')
       .replace('retry: { count: 2, backoff_ms: 1000 }', 'retry: { count: 0 }'),
   );
   await create('import-site', 'initech', 'import-broken', { archive: 'broken.zip', site: 'broken', pages: 8 });
@@ -162,9 +159,18 @@ async function tellAStory() {
       )
       .replace('import json\n', 'import json\nimport shutil\n'),
   );
+  await create('import-site', 'acme', 'import-catalogue', { archive: 'catalogue.zip', site: 'catalogue', pages: 1500 });
+  await approve('import-catalogue', ['None'], ['deputy', secondKey]);
   await create('import-site', 'globex', 'import-blog', { archive: 'blog-2026-03.zip', site: 'blog', pages: 31 });
   await create('nightly-report', 'globex', 'report-tuesday');
   await create('retire-site', 'initech', 'retire-intranet', { site: 'intranet' });
+}
+
+/** Shows the home that the README speaks of, in place of the temporary one. */
+function asIfAtHome(folder) {
+  const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  for (let text = texts.nextNode(); text !== null; text = texts.nextNode())
+    text.data = text.data.replaceAll(folder, '/home/you/doe').replace(/^\/\S+\/python3$/m, '/usr/bin/python3');
 }
 
 try {
@@ -192,6 +198,7 @@ try {
     await page.goto(new URL(path, url).href);
     await page.waitForLoadState('load');
     await page.waitForTimeout(400);
+    await page.evaluate(asIfAtHome, home);
     await page.screenshot({ path: join(images, `${name}.png`), fullPage: process.argv.includes('--full') });
   }
   await browser.close();
