@@ -1,4 +1,4 @@
-"""Unpacks a zip archive into a folder of the home, whole or not at all.
+"""Unpacks a zip archive into a folder of the home, whole or not at all, and deploys it to Netlify where that is asked for.
 
 The archive is unpacked beside the folder and swapped in when it is complete, so that a failure leaves the old folder as it was.
 Nothing in the archive is believed: not its names, not its sizes, not its kinds of file.
@@ -19,6 +19,7 @@ MOST_FILES = 10_000
 MOST_FOLDERS = 10_000
 MOST_DEPTH = 100
 MOST_BYTES = 1024 ** 3
+DEPLOY_SECONDS = 20 * 60
 RESERVED = ('directives', 'execution', 'automations', 'anneal-tasks')
 NEW, OLD = '.import-new', '.import-old'
 UNREADABLE = (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError, ValueError)
@@ -43,9 +44,24 @@ def main() -> None:
         sys.exit(f'import_site: the archive cannot be read: {reason}. {payload["site_dir"]} is as it was.')
     except (Refused, OSError) as reason:
         sys.exit(f'import_site: {reason}. Nothing was changed.')
-    doe.progress(100, f'{files} files')
     print(f'{payload["site_dir"]} now holds {files} files, {size} bytes')
-    doe.result({'site_dir': payload['site_dir'], 'files': files, 'bytes': size})
+    result = {'site_dir': payload['site_dir'], 'files': files, 'bytes': size}
+    if payload.get('deploy_to'):
+        result['deploy'] = deploy(os.path.relpath(target, home), payload)
+    doe.progress(100, f'{files} files')
+    doe.result(result)
+
+
+def deploy(folder: str, payload: dict) -> dict:
+    """Puts the folder online, and answers where. It stays imported also where that fails."""
+    doe.progress(96, f'deploying to {payload["deploy_to"]}')
+    request = {'site': payload['deploy_to'], 'dir': folder, 'draft': payload.get('draft', False)}
+    try:
+        answer = doe.integration('netlify', 'deploy', request, timeout=DEPLOY_SECONDS)
+    except doe.IntegrationError as reason:
+        sys.exit(f'import_site: {payload["site_dir"]} was imported, and Netlify did not take it: {reason}')
+    print(f'deployed to {answer["url"]}')
+    return answer
 
 
 def find_archive(home: str, name: object) -> str:

@@ -1,6 +1,6 @@
 // The shipped directives that call a service: from the task to the service's own wire, trusted once, with small local services.
 import { createHash } from 'node:crypto';
-import { cpSync } from 'node:fs';
+import { cpSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { expect, test } from 'vitest';
 import { createAirtable } from '../../src/integrations/airtable.js';
@@ -10,7 +10,7 @@ import { acknowledge, createTask } from '../../src/tools/index.js';
 import { createTestApp, type TestAppOptions, temporaryFolder, writeFiles } from '../helpers/test-app.js';
 import { logOf, trustAll } from '../helpers/worker-home.js';
 import { type Service, startService } from '../integrations/service.js';
-import { shipped } from './bridge.js';
+import { makeWithPython, shipped } from './bridge.js';
 
 const key = 'a-key-of-a-service-0123456789';
 
@@ -39,29 +39,71 @@ async function play(
 
 const keysIn = ({ task, log }: { task: unknown; log: string[] }) => JSON.stringify([task, log]).includes(key);
 
-test('a project is deployed to Netlify by the digests of its files', async () => {
-  const sha1 = createHash('sha1').update('<h1>').digest('hex');
-  const site = { id: 's1', name: 'client1', ssl_url: 'https://client1.example' };
-  const deploy = { id: 'd1', ssl_url: site.ssl_url, deploy_ssl_url: 'https://d1--client1.example' };
+const sha1 = (text: string) => createHash('sha1').update(text).digest('hex');
+const site = { id: 's1', name: 'client1', ssl_url: 'https://client1.example' };
+const deploy = { id: 'd1', ssl_url: site.ssl_url, deploy_ssl_url: 'https://d1--client1.example' };
+
+/** Netlify, which lacks exactly the file of this content. */
+async function startNetlify(content: string) {
   const service = await startService(({ method, path }) => {
     if (method === 'PUT') return { json: { id: 'file' } };
-    if (method === 'POST') return { json: { ...deploy, state: 'uploading', required: [sha1] } };
+    if (method === 'POST') return { json: { ...deploy, state: 'uploading', required: [sha1(content)] } };
     return { json: path.endsWith('/sites') ? [site] : { ...deploy, state: 'ready' } };
   });
+  return { service, integration: createNetlify({ variables: { NETLIFY_AUTH_TOKEN: key }, baseUrl: service.url }) };
+}
+
+test('a project is deployed to Netlify by the digests of its files', async () => {
+  const { service, integration } = await startNetlify('<h1>');
   const { app, run } = await play('deploy-project', {
     files: { 'sites/client1/index.html': '<h1>', 'sites/client1/.env': 'SECRET=1' },
     payload: { project_dir: 'sites/client1', site: 'client1' },
-    integrations: [createNetlify({ variables: { NETLIFY_AUTH_TOKEN: key }, baseUrl: service.url })],
+    integrations: [integration],
   });
   await trustAll(app);
   const done = await run('succeeded');
   expect(done.task.result).toMatchObject({ deploy_id: 'd1', url: site.ssl_url, state: 'ready', uploaded: 1, files: 1 });
   const [created, sent] = service.sent.filter(({ method }) => method !== 'GET');
-  expect(created?.json()).toMatchObject({ files: { '/index.html': sha1 }, draft: false });
+  expect(created?.json()).toMatchObject({ files: { '/index.html': sha1('<h1>') }, draft: false });
   expect(sent?.body.toString()).toBe('<h1>');
   expect(service.sent.every(({ headers }) => headers.authorization === `Bearer ${key}`)).toBe(true);
   expect(done.log).toContainEqual(expect.stringMatching(/^system netlify deploy: ok/));
   expect(keysIn(done)).toBe(false);
+});
+
+test('an imported site is deployed where that is asked for; where Netlify refuses, it stays imported', async () => {
+  const { service, integration } = await startNetlify('new');
+  const { app, run } = await play('import-site', {
+    payload: { zip: 'client1.zip', site_dir: 'sites/client1', deploy_to: 'client1', draft: true },
+    integrations: [integration],
+  });
+  makeWithPython(
+    "import sys, zipfile; zipfile.ZipFile(sys.argv[1], 'w').writestr('index.html', 'new')",
+    join(app.home, 'client1.zip'),
+  );
+  const refused = await run('needs_anneal');
+  expect(refused.log).toContainEqual(expect.stringMatching(/sites\/client1 was imported, .* doe trust import-site/));
+  expect(readFileSync(join(app.home, 'sites/client1/index.html'), 'utf8')).toBe('new');
+  expect(service.sent).toEqual([]);
+  await trustAll(app);
+  const { task, log } = await run('succeeded');
+  expect(task.result).toEqual({
+    site_dir: 'sites/client1',
+    files: 1,
+    bytes: 3,
+    deploy: {
+      deploy_id: 'd1',
+      url: deploy.deploy_ssl_url,
+      deploy_url: deploy.deploy_ssl_url,
+      state: 'ready',
+      uploaded: 1,
+    },
+  });
+  expect(service.sent.find(({ method }) => method === 'POST')?.json()).toMatchObject({
+    files: { '/index.html': sha1('new') },
+    draft: true,
+  });
+  expect(keysIn({ task, log })).toBe(false);
 });
 
 test('without trust no service is called, and the log says what to do', async () => {

@@ -40,6 +40,7 @@ test('only those that call a service ask for trust, and none for a secret or les
   const tasks = list.flatMap((directive) => (directive.kind === 'task' ? [directive] : []));
   expect(tasks.filter(asksForTrust).map(({ id, frontMatter }) => [id, frontMatter.integrations])).toEqual([
     ['deploy-project', ['netlify']],
+    ['import-site', ['netlify']],
     ['sync-leads-airtable', ['airtable']],
     ['trigger-workflow', ['n8n']],
   ]);
@@ -56,6 +57,7 @@ test.each([
   ],
   ['failing-example', { greeting: 'Hello' }, { greting: 'Hello' }],
   ['import-site', { zip: 'client1.zip', site_dir: 'sites/client1' }, { zip: 'missing.zip', site_dir: 'x' }],
+  ['import-site', { zip: 'client1.zip', site_dir: 'x', deploy_to: 's', draft: true }, { zip: 'client1.zip', draft: 1 }],
   ['sync-leads-airtable', { csv: 'a.csv', table: 'T', fields_to_merge_on: ['E'] }, { csv: 'a.csv', table: 'T' }],
   ['trigger-workflow', { data: { any: ['thing'] }, method: 'GET' }, { method: 'PUT' }],
 ])('%s takes its payload, and refuses another', async (id, good, bad) => {
