@@ -85,7 +85,9 @@ function linksOf(answer: object): ContentBlock[] {
   const { task_id, directive, task, aid }: Linked = answer;
   const bundle = aid ?? (task?.status === 'needs_anneal' ? (task.aid ?? undefined) : undefined);
   return [
-    ...(directive === undefined ? [] : [link(`directive://${directive.id}`, 'Directive', 'text/markdown')]),
+    ...(directive === undefined
+      ? []
+      : [link(`directive://${encodeURIComponent(directive.id)}`, 'Directive', 'text/markdown')]),
     ...(task === undefined ? [] : [link(`task://${task.task_id}/log`, 'Log', 'text/plain')]),
     ...(task_id === undefined || directive !== undefined
       ? []

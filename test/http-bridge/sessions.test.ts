@@ -60,6 +60,16 @@ describe('one session', () => {
     expect((await ask(app, { session, method: 'DELETE' })).status).toBe(404);
   });
 
+  test.each(['2024-11-05', '2025-03-26', '2025-06-18', '2025-11-25'])(
+    'speaks revision %s to who asks for it',
+    async (revision) => {
+      const app = await createTestApp({ noWorker: true });
+      const message = { ...handshake, params: { ...handshake.params, protocolVersion: revision } };
+      const response = await ask(app, { message });
+      expect(await response.text()).toContain(`"protocolVersion":"${revision}"`);
+    },
+  );
+
   test("is its key's alone: for any other it is not there", async () => {
     const app = await createTestApp({ noWorker: true });
     const session = await open(app);

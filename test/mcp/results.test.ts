@@ -206,6 +206,30 @@ describe.each(sdks)('SDK %s', (sdk) => {
   });
 });
 
+test('a secret that stands in a directive, or that a caller gives, reaches no model in an answer or an error', async () => {
+  const app = await createTestApp({
+    noWorker: true,
+    files: {
+      'directives/odd.md': `---\ntitle: Odd ${operator}\n---\nUse ${operator}.\n`,
+      'execution/odd.sh': 'true\n',
+    },
+  });
+  const client = await connect('2.x legacy', { kind: 'http', url: `${app.address}/mcp`, key: agentKey });
+  const answers = [
+    await client.call('list_directives'),
+    await client.call('read_directive', { id: 'odd' }),
+    await client.call('create_task', { task_type: 'odd', project_id: operator, actor_id: 'me' }),
+    await client.call('list_tasks'),
+    await client.call('read_directive', { id: operator }),
+    await client.call('create_task', { task_type: operator, project_id: 'p', actor_id: 'me' }),
+  ];
+  expect(answers.map(({ isError }) => isError ?? false)).toEqual([false, false, false, false, true, true]);
+  for (const answer of answers) {
+    expect(JSON.stringify(answer)).toContain('[redacted]');
+    expect(JSON.stringify(answer)).not.toContain(operator);
+  }
+});
+
 describe('shortening', () => {
   const redact = (text: string) => text;
   const shown = (value: object) => {

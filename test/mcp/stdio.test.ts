@@ -137,6 +137,15 @@ async function handshake(line: Line): Promise<void> {
   line.send({ method: 'notifications/initialized' });
 }
 
+test.each(['2024-11-05', '2025-03-26', '2025-06-18', '2025-11-25'])(
+  'revision %s is spoken to who asks for it',
+  async (revision) => {
+    const line = rawLine(['--home', newHome()]);
+    line.send({ ...initialize, params: { ...initialize.params, protocolVersion: revision } });
+    expect(await line.next()).toMatchObject({ id: 1, result: { protocolVersion: revision } });
+  },
+);
+
 test('without a home every tool says what to do, and nothing is written where it was started', async () => {
   const clone = newHome();
   const before = readdirSync(clone, { recursive: true }).sort();
