@@ -44,11 +44,12 @@ def main() -> None:
         sys.exit(f'import_site: the archive cannot be read: {reason}. {payload["site_dir"]} is as it was.')
     except (Refused, OSError) as reason:
         sys.exit(f'import_site: {reason}. Nothing was changed.')
-    print(f'{payload["site_dir"]} now holds {files} files, {size} bytes')
+    counted = f'{files} file' if files == 1 else f'{files} files'
+    print(f'{payload["site_dir"]} now holds {counted}, {size} bytes')
     result = {'site_dir': payload['site_dir'], 'files': files, 'bytes': size}
     if payload.get('deploy_to'):
         result['deploy'] = deploy(os.path.relpath(target, home), payload)
-    doe.progress(100, f'{files} files')
+    doe.progress(100, counted)
     doe.result(result)
 
 
@@ -199,7 +200,7 @@ def unpack(archive: str, folder: str) -> tuple:
             size += write_file(source, entry, os.path.join(folder, *parts), MOST_BYTES - size)
             files += 1
             if files % max(1, len(wanted) // 20) == 0:
-                doe.progress(95 * files / len(wanted), f'{files} files')
+                doe.progress(95 * files / len(wanted), f'file {files} of {len(wanted)}')
     if files == 0:
         raise Refused('the archive has no files')
     return files, size

@@ -32,7 +32,7 @@ export async function show(aid: string, options: CommonOptions): Promise<void> {
   }
   say(`${bold(anneal.aid)}  ${anneal.status}`);
   say(
-    `  Task ${anneal.task_id}: ${visibleLine(anneal.message)} (${anneal.classification}, ${anneal.attempts} attempts)`,
+    `  Task ${anneal.task_id}: ${visibleLine(anneal.message)} (${anneal.classification}, ${anneal.attempts} ${anneal.attempts === 1 ? 'attempt' : 'attempts'})`,
   );
   const { seen, occurrences } = anneal;
   const others = new Set(occurrences.map(({ task_id }) => task_id).filter((id) => id !== anneal.task_id));

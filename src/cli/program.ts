@@ -12,7 +12,7 @@ interface Entry {
   does: string;
   run: () => Promise<Run>;
   options?: Option[];
-  examples?: string[];
+  examples: string[];
 }
 
 type Group = [title: string, entries: Entry[]];
@@ -52,6 +52,7 @@ const groups: Group[] = [
         does: 'check home, secret, keys, database, port, interpreters, directives and integrations, each with its mend',
         run: async () => (await import('./doctor.js')).run,
         options: [json],
+        examples: ['doe doctor', 'doe doctor --json'],
       },
       {
         usage: 'trust [names...]',
@@ -87,18 +88,21 @@ const groups: Group[] = [
         does: 'a worker alone',
         run: async () => (await import('./worker.js')).run,
         options: [grace],
+        examples: ['doe worker', 'DOE_CONCURRENCY=8 doe worker --grace 120'],
       },
       {
         usage: 'open',
         does: 'a link that signs you in to the web page, once',
         run: async () => (await import('./open.js')).run,
         options: [json],
+        examples: ['doe open'],
       },
       {
         usage: 'passkey add',
         does: 'a link to the page where you enrol a passkey',
         run: async () => (await import('./open.js')).addPasskey,
         options: [json],
+        examples: ['doe passkey add'],
       },
     ],
   ],
@@ -143,6 +147,7 @@ const groups: Group[] = [
         does: 'one task, its last log lines and the next step',
         run: async () => (await import('./status.js')).run,
         options: [new Option('--wait <seconds>', 'for the next change, at most 45').argParser(between(0, 45)), json],
+        examples: ['doe status TASK001', 'doe status TASK001 --wait 30 --json'],
       },
       {
         usage: 'logs <task_id>',
@@ -156,22 +161,26 @@ const groups: Group[] = [
         does: 'stop a task that waits, is queued or runs',
         run: async () => (await import('./task-moves.js')).cancel,
         options: [actor, new Option('--reason <text>', 'why')],
+        examples: ['doe cancel TASK001 --reason "wrong client"'],
       },
       {
         usage: 'retry <task_id>',
         does: 'send a failed or cancelled task round again, to a fresh acknowledgement',
         run: async () => (await import('./task-moves.js')).retry,
         options: [actor],
+        examples: ['doe retry TASK001'],
       },
       {
         usage: 'pause',
         does: 'let no run start anywhere on this home',
         run: async () => (await import('./task-moves.js')).pauseHome,
+        examples: ['doe pause'],
       },
       {
         usage: 'resume',
         does: 'let runs start again',
         run: async () => (await import('./task-moves.js')).resumeHome,
+        examples: ['doe resume'],
       },
     ],
   ],
@@ -199,6 +208,7 @@ const groups: Group[] = [
         does: 'list the automations: small functions that run at once',
         run: async () => (await import('./automations.js')).list,
         options: [json],
+        examples: ['doe automations', 'doe automations --json'],
       },
       {
         usage: 'run <automation> [params_json]',
@@ -221,12 +231,14 @@ const groups: Group[] = [
           ...paging,
           json,
         ],
+        examples: ['doe anneal list --status open'],
       },
       {
         usage: 'anneal show <aid>',
         does: 'one bundle with its files',
         run: async () => (await import('./anneal.js')).show,
         options: [json],
+        examples: ['doe anneal show anneal_20260131T090000000Z_TASK001'],
       },
       {
         usage: 'anneal complete <task_id>',
@@ -244,6 +256,7 @@ const groups: Group[] = [
         does: 'close a bundle without a repair: the task has failed',
         run: async () => (await import('./anneal.js')).dismiss,
         options: [actor],
+        examples: ['doe anneal dismiss TASK001'],
       },
     ],
   ],
@@ -280,6 +293,17 @@ const families: Record<string, string> = {
   anneal: 'what failed and waits for repair: list, show, complete, dismiss',
 };
 
+const firstSteps = [
+  'doe init --home ~/doe',
+  'doe serve --home ~/doe',
+  `doe start-task import-site acme import-1 me '{"zip": "client1.zip", "site_dir": "sites/client1"}'`,
+  'doe tasks --status awaiting_ack',
+  'doe start-task --help',
+];
+
+const helpExamples = (lines: readonly string[]): string =>
+  `\nExamples:\n${lines.map((line) => `  ${line}`).join('\n')}`;
+
 /** @param end takes the exit code of the command that ran */
 export function createProgram(end: (code: number) => void): Command {
   const program = new Program('doe')
@@ -296,6 +320,7 @@ export function createProgram(end: (code: number) => void): Command {
     .showHelpAfterError('Run it with --help to see what it takes.')
     .helpCommand(false)
     .exitOverride();
+  program.addHelpText('after', helpExamples(firstSteps));
   for (const [title, entries] of groups) {
     program.commandsGroup(title);
     for (const entry of entries) add(program, entry, end);
@@ -303,18 +328,13 @@ export function createProgram(end: (code: number) => void): Command {
   return program;
 }
 
-function add(
-  program: Command,
-  { usage, does, run, options = [], examples = [] }: Entry,
-  end: (code: number) => void,
-): void {
+function add(program: Command, { usage, does, run, options = [], examples }: Entry, end: (code: number) => void): void {
   const [first = '', ...rest] = usage.split(' ');
   const family = families[first];
   const parent = family === undefined ? program : familyOf(program, first, family);
   const command = parent.command(family === undefined ? usage : rest.join(' ')).description(does);
   for (const option of options) command.addOption(option);
-  if (examples.length > 0)
-    command.addHelpText('after', `\nExamples:\n${examples.map((line) => `  ${line}`).join('\n')}`);
+  command.addHelpText('after', helpExamples(examples));
   command.action(async (...given: unknown[]) => {
     // Commander gives the arguments, then the command's own options, then the command.
     const values = given.slice(0, -2);

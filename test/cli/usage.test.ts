@@ -18,14 +18,18 @@ describe('usage', () => {
     expect(code).toBe(0);
     const names =
       'mcp serve worker init start-task ack trust tasks status logs cancel retry pause resume automations run directives anneal new doctor';
+    expect(stdout).toContain('\nExamples:\n  doe init');
     for (const name of names.split(' ')) expect(stdout).toMatch(new RegExp(`^  ${name}\\b`, 'm'));
   });
 
-  test('every command takes --home, and says in its own help what it does', () => {
+  test('every command takes --home, and says in its own help what it does, with examples', () => {
     const all = createProgram(() => {}).commands.flatMap((one) => (one.commands.length === 0 ? [one] : one.commands));
     for (const one of all) {
       expect(one.helpInformation()).toContain('--home <dir>');
       expect(one.description()).not.toBe('');
+      let help = '';
+      one.configureOutput({ writeOut: (text) => (help += text) }).outputHelp();
+      expect(help).toMatch(/\nExamples:\n {2}(\w+=\S+ )?doe /);
     }
   });
 
