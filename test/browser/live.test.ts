@@ -136,6 +136,38 @@ test('a log comes live with its colours, is searched, held and let go', async ()
   await page.locator('#state .status-succeeded').waitFor();
 });
 
+test('a log in the background gives its connection back, and catches up when it is looked at again', async () => {
+  const { app, page, origin } = await visit({
+    files: {
+      ...helloHome,
+      'execution/hello.sh': 'echo begun\nuntil [ -e go ]; do sleep 0.05; done\necho "and done"\n',
+    },
+  });
+  const { binding } = await app.call(createTask, {
+    task_type: 'hello',
+    project_id: 'p1',
+    actor_id: 'me',
+    task_id: 'long',
+  });
+  await app.call(acknowledge, { task_id: 'long', actor_id: 'me', binding });
+  await page.goto(`${origin}/ui/tasks/long`);
+  await page.locator('.log .chunk').getByText('begun').waitFor();
+  const look = (hidden: boolean) =>
+    page.evaluate((value) => {
+      Object.defineProperty(document, 'hidden', { configurable: true, get: () => value });
+      document.dispatchEvent(new Event('visibilitychange'));
+    }, hidden);
+  const ended = page.waitForEvent('requestfailed', (request) => request.url().includes('/log'));
+  await look(true);
+  await ended;
+  app.write({ go: '' });
+  await app.until('long', 'succeeded');
+  expect(await page.locator('.log').getByText('and done').count()).toBe(0);
+  await look(false);
+  await page.locator('.log').getByText('and done').waitFor();
+  expect(await page.locator('.log').getByText('begun').count()).toBe(1);
+});
+
 test('a log of 1 MiB is there whole, and costs the browser only the part in sight', async () => {
   const lines = 9000;
   const { app, page, origin } = await visit({
