@@ -62,6 +62,17 @@ describe('first secrets', () => {
     expect(readdirSync(home)).toEqual(['.env']);
   });
 
+  test('whoever of eight calls at once has returned reads the secrets that stay', async () => {
+    const home = temporaryFolder();
+    const seen = await Promise.all(
+      Array.from({ length: 8 }, async () => {
+        await ensureSecrets(home);
+        return read(home);
+      }),
+    );
+    expect(new Set(seen.map((secrets) => JSON.stringify(secrets)))).toEqual(new Set([JSON.stringify(read(home))]));
+  });
+
   test('of four starts at once on a file that lacks them all go on with the same secrets, and the file keeps its lines', async () => {
     const home = temporaryFolder();
     writeFiles(home, { '.env': 'TZ=UTC\n' });
