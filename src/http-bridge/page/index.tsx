@@ -34,7 +34,7 @@ export function createPage(dispatcher: Dispatcher, keys: KeyRing): Page {
   app.onError((error, context) => problem(context as PageContext, error, dispatcher));
   app.notFound((context) => problem(context as PageContext, nothingHere(context as PageContext), dispatcher));
   app.use(securityHeaders);
-  app.get('/assets/:name', (context) => sendAsset(context));
+  app.get('/assets/:name{.+}', (context) => sendAsset(context));
   app.use(underOwnName);
   app.use(async (context, next) => {
     const viewer = await sessions.viewer(context);

@@ -339,6 +339,15 @@ test('the audit trail is read newest first, by task, event and actor', async () 
   expect((await visitor.post('/ui/audit/verify', {})).body).toContain('The trail holds');
 });
 
+test('the browser has its half of passkeys from here, and nothing else of the packages', async () => {
+  const visitor = await signedIn(await createTestApp({ noWorker: true }));
+  const { status, headers, body } = await visitor.get('/ui/assets/webauthn/index.js');
+  expect([status, headers['content-type']]).toEqual([200, 'text/javascript; charset=utf-8']);
+  expect(body).toContain('startAuthentication');
+  for (const name of ['webauthn/../package.json', 'webauthn/%2e%2e/package.json', 'webauthn/index.d.ts', 'webauthn'])
+    expect([name, (await visitor.get(`/ui/assets/${name}`)).status]).toEqual([name, 404]);
+});
+
 test('a page with its assets weighs less than 150 KB', async () => {
   const app = await createTestApp({ noWorker: true });
   await app.call(createTask, { task_type: 'hello', project_id: 'p1', actor_id: 'me', task_id: 'hello-1' });

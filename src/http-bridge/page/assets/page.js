@@ -395,15 +395,12 @@ async function touchAndSend(form) {
   const options = await answer.json();
   if (!answer.ok) throw new Error(`${options.error} ${options.hint ?? ''}`);
   const { nonce, request, creation } = options;
+  const { startAuthentication, startRegistration } = await import('/ui/assets/webauthn/index.js');
   form.elements.nonce.value = nonce;
-  if (request !== null) {
-    const publicKey = PublicKeyCredential.parseRequestOptionsFromJSON(request);
-    form.elements.assertion.value = JSON.stringify((await navigator.credentials.get({ publicKey })).toJSON());
-  }
-  if (creation !== null) {
-    const publicKey = PublicKeyCredential.parseCreationOptionsFromJSON(creation);
-    form.elements.registration.value = JSON.stringify((await navigator.credentials.create({ publicKey })).toJSON());
-  }
+  if (request !== null)
+    form.elements.assertion.value = JSON.stringify(await startAuthentication({ optionsJSON: request }));
+  if (creation !== null)
+    form.elements.registration.value = JSON.stringify(await startRegistration({ optionsJSON: creation }));
   form.submit();
 }
 
@@ -417,8 +414,8 @@ for (const form of document.querySelectorAll('form[data-passkey]')) {
     if (![...form.querySelectorAll('textarea')].every((answer) => answer.reportValidity())) return;
     const fault = form.querySelector('[data-passkey-fault]');
     fault.textContent = '';
-    if (globalThis.PublicKeyCredential?.parseRequestOptionsFromJSON === undefined) {
-      fault.textContent = 'This browser has no passkeys, or is too old for them.';
+    if (globalThis.PublicKeyCredential === undefined) {
+      fault.textContent = 'This browser has no passkeys, or the page is not on a secure address.';
       return;
     }
     touchAndSend(form).catch((error) => {
