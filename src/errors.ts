@@ -104,7 +104,12 @@ export class DispatcherError extends Error {
   readonly details: Record<string, unknown> | undefined;
 
   constructor(code: ErrorCode, message: string, options: ErrorOptions = {}) {
+    // It says where the caller stands, not where the code does: a stack trace, which nobody reads, costs more than all else of
+    // a refusal, and strangers cause refusals at will. A cause keeps its own.
+    const { stackTraceLimit } = Error;
+    Error.stackTraceLimit = 0;
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    Error.stackTraceLimit = stackTraceLimit;
     this.code = code;
     this.hint = options.hint;
     this.details = options.details;

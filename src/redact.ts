@@ -7,6 +7,8 @@ import type { JsonValue } from './tasks/outcome.js';
  */
 const jwt = /\beyJ[A-Za-z0-9_-]{8,1024}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{16,}/g;
 
+const shortestJwt = 'eyJ'.length + 8 + 1 + 8 + 1 + 16;
+
 /** Shorter values would match by accident. */
 const shortestSecret = 4;
 
@@ -32,7 +34,11 @@ export function createRedactor(secrets: readonly string[]): Redact {
   const forms = new Set([...secrets.filter((secret) => secret.length >= shortestSecret), ...lines].flatMap(formsOf));
   // Longest first: a secret that contains another one is taken out whole.
   const ordered = [...forms].sort((one, other) => other.length - one.length);
-  return (text) => ordered.reduce((rest, form) => rest.replaceAll(form, replacement), text).replace(jwt, replacement);
+  const shortest = Math.min(shortestJwt, ...ordered.map((form) => form.length));
+  return (text) =>
+    text.length < shortest
+      ? text
+      : ordered.reduce((rest, form) => rest.replaceAll(form, replacement), text).replace(jwt, replacement);
 }
 
 /** The value with every text in it redacted, names of fields included. */

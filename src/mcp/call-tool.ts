@@ -67,8 +67,10 @@ export function createCallTool({ server, backend, connection, waitMs }: ToolCall
   };
 }
 
+const tools = new Map(operations.filter(({ tool }) => tool).map((operation) => [operation.name, operation]));
+
 function operationNamed(name: string): AnyOperation {
-  const operation = operations.find((one) => one.tool && one.name === name);
+  const operation = tools.get(name);
   if (operation === undefined) throw new Error(`The tool ${name} has no operation.`);
   return operation;
 }

@@ -33,6 +33,7 @@ export interface Source {
 /** The feed begins when it is first asked for; `need` is called when the dispatcher itself is. */
 export function createSource(dispatcher: Promise<Dispatcher>, need = () => {}): Source {
   let feed: NewsFeed | undefined;
+  let open: Promise<Dispatcher> | undefined;
   const news = async () => {
     const known = await dispatcher;
     feed ??= createNewsFeed(known);
@@ -40,10 +41,12 @@ export function createSource(dispatcher: Promise<Dispatcher>, need = () => {}): 
   };
   return {
     news,
-    async backend() {
+    backend() {
       need();
-      await (await news()).ready;
-      return dispatcher;
+      open ??= news()
+        .then(({ ready }) => ready)
+        .then(() => dispatcher);
+      return open;
     },
     stop: () => feed?.stop(),
   };

@@ -17,16 +17,17 @@ const advertise = (json: JsonSchema): StandardSchemaWithJSON<unknown, unknown> =
 });
 
 export function addTools(server: McpServer, options: Omit<ToolCallsOptions, 'server'>): void {
-  let calling: Promise<CallTool> | undefined;
-  const callTool = () => {
-    calling ??= import('./call-tool.js').then(({ createCallTool }) => createCallTool({ server, ...options }));
-    return calling;
+  let loading: Promise<CallTool> | undefined;
+  let callTool: CallTool = async (...call) => {
+    loading ??= import('./call-tool.js').then(({ createCallTool }) => createCallTool({ server, ...options }));
+    callTool = await loading;
+    return callTool(...call);
   };
   for (const { name, inputSchema, outputSchema, ...words } of toolDefinitions) {
     server.registerTool(
       name,
       { ...words, inputSchema: advertise(inputSchema), outputSchema: advertise(outputSchema) },
-      async (input, context) => (await callTool())(name, input ?? {}, context),
+      (input, context) => callTool(name, input ?? {}, context),
     );
   }
 }

@@ -40,10 +40,11 @@ export const validateAck = defineOperation({
   annotations: { readOnlyHint: true, destructiveHint: false, idempotentHint: true, openWorldHint: false },
   tool: true,
   async run(dispatcher, fields, call) {
-    const now = await dispatcher.store.now();
-    const claims = fields.ack_token === undefined ? null : await dispatcher.acks.read(fields.ack_token, now);
-    const ack =
-      claims === null ? await presentAck(dispatcher, fields.task_id, now) : await ackBehind(dispatcher, claims);
+    const claims =
+      fields.ack_token === undefined
+        ? null
+        : await dispatcher.acks.read(fields.ack_token, await dispatcher.store.now());
+    const ack = claims === null ? await presentAck(dispatcher, fields.task_id) : await ackBehind(dispatcher, claims);
     assertUsable(ack);
     await assertRunNotOver(dispatcher, claims);
     const task = await requireTask(dispatcher, ack.taskId);
@@ -74,7 +75,7 @@ export const validateAck = defineOperation({
 const refused = (code: TokenErrorCode, message: string, hint: string): DispatcherError =>
   new DispatcherError(code, message, { hint });
 
-async function presentAck(dispatcher: Dispatcher, taskId: string | undefined, now: number): Promise<Ack> {
+async function presentAck(dispatcher: Dispatcher, taskId: string | undefined): Promise<Ack> {
   if (taskId === undefined)
     throw refused('token_missing', 'No token and no task was given.', 'Give task_id, or ack_token.');
   const task = await requireTask(dispatcher, taskId);
@@ -85,7 +86,7 @@ async function presentAck(dispatcher: Dispatcher, taskId: string | undefined, no
       `Task ${taskId} has no acknowledgement.`,
       `Call acknowledge with task_id ${taskId}.`,
     );
-  if (now >= ack.expiresAt)
+  if ((await dispatcher.store.now()) >= ack.expiresAt)
     throw refused(
       'token_expired',
       'The acknowledgement is outside of its time.',
