@@ -130,7 +130,7 @@ test('an operator key alone, typed or over HTTP, does not do for a passkey', asy
     code: 'not_allowed',
   });
   await page.goto(`${origin}/ui/approvals/one`);
-  expect((await sendTouch(page, 'one', { binding, typed: 'one' })).status).toBe(409);
+  expect((await sendTouch(page, 'one', { binding, typed: 'one' })).status).toBe(403);
   expect(await statusOf(app, 'one')).toBe('awaiting_ack');
 });
 

@@ -1,7 +1,8 @@
 // The inbox: what waits for a person, oldest first.
 import type { Hono } from 'hono';
+import type { ContentfulStatusCode } from 'hono/utils/http-status';
 import type { Directive } from '../../directives/index.js';
-import { DispatcherError, publicError } from '../../errors.js';
+import { DispatcherError, httpStatus, publicError } from '../../errors.js';
 import { type Assurance, stronger, type Task } from '../../tasks/task.js';
 import type { Dispatcher } from '../../tools/dispatcher.js';
 import { acknowledge } from '../../tools/index.js';
@@ -131,7 +132,7 @@ async function show(context: PageContext, sources: Sources, error?: DispatcherEr
   return send(
     context,
     <ApprovalPage context={context} facts={facts} refusal={refusal} entered={entered} />,
-    error === undefined ? 200 : 409,
+    error === undefined ? 200 : (httpStatus(error.code) as ContentfulStatusCode),
   );
 }
 

@@ -42,7 +42,7 @@ test('a wrong id approves nothing', async () => {
   const { binding } = await waiting(app);
   const visitor = await signedIn(app);
   for (const typed of ['', 'hello', 'hello-2'])
-    expect((await visitor.post('/ui/approvals/hello-1/approve', { binding, typed })).status).toBe(409);
+    expect((await visitor.post('/ui/approvals/hello-1/approve', { binding, typed })).status).toBe(400);
   expect((await app.dispatcher.store.tasks.get('hello-1'))?.status).toBe('awaiting_ack');
 });
 
