@@ -1,20 +1,26 @@
 import { expect, test } from 'vitest';
+import type { Caller } from '../../src/tasks/task.js';
 import { acknowledge, cancelTask, createTask } from '../../src/tools/index.js';
-import { callers, createTestApp, helloHome } from '../helpers/test-app.js';
+import { callers, createTestApp, helloHome, type TestApp } from '../helpers/test-app.js';
 import { useBrowser, visit } from './browser.js';
 
 useBrowser();
+
+const create = (app: TestApp, task_id: string, caller: Caller = callers.operator) =>
+  app.call(createTask, { task_type: 'hello', project_id: 'p1', actor_id: 'me', task_id }, caller);
+
+/** Creates a task and acknowledges it. */
+async function begin(app: TestApp, task_id: string): Promise<void> {
+  const { binding } = await create(app, task_id);
+  await app.call(acknowledge, { task_id, actor_id: 'me', binding });
+}
 
 test('what waits shows up in the inbox and in the title by itself, whichever process made it', async () => {
   const { app, page, origin } = await visit({ noWorker: true });
   const other = await createTestApp({ home: app.home, files: {}, noWorker: true });
   await page.goto(`${origin}/ui/approvals`);
   await page.getByText('Nothing waits for you.').waitFor();
-  await other.call(
-    createTask,
-    { task_type: 'hello', project_id: 'p1', actor_id: 'me', task_id: 'elsewhere' },
-    callers.agent,
-  );
+  await create(other, 'elsewhere', callers.agent);
   await page.getByText('elsewhere').waitFor();
   await page.waitForFunction(() => document.title.startsWith('(1) '));
 });
@@ -23,7 +29,7 @@ test('the title of every page counts what waits, whatever the page is about', as
   const { app, page, origin } = await visit({ noWorker: true });
   for (const [count, path] of ['/ui/audit', '/ui/directives/hello', '/ui/passkeys', '/ui/tasks/task-0'].entries()) {
     await page.goto(origin + path);
-    await app.call(createTask, { task_type: 'hello', project_id: 'p1', actor_id: 'me', task_id: `task-${count}` });
+    await create(app, `task-${count}`);
     await page.waitForFunction((title) => document.title.startsWith(title), `(${count + 1}) `);
     expect(await page.locator('#waiting').textContent()).toBe(String(count + 1));
   }
@@ -52,18 +58,18 @@ test('who asked for it is told by the browser when more waits and the page is ou
   const wish = page.getByRole('button', { name: 'Tell me when something waits' });
   await wish.click();
   await wish.waitFor({ state: 'hidden' });
-  await app.call(createTask, { task_type: 'hello', project_id: 'p1', actor_id: 'me', task_id: 'seen' });
+  await create(app, 'seen');
   await page.getByText('seen', { exact: true }).waitFor();
   expect(await page.evaluate('told')).toEqual([]);
   await page.evaluate(() => Object.defineProperty(document, 'hidden', { get: () => true }));
-  await app.call(createTask, { task_type: 'hello', project_id: 'p1', actor_id: 'me', task_id: 'unseen' });
+  await create(app, 'unseen');
   await page.waitForFunction('told.length > 0');
   expect(await page.evaluate('told')).toEqual(['2 wait for your decision']);
 });
 
 test('whoever moves by keyboard stays where he is when the page brings itself up to date', async () => {
   const { app, page, origin } = await visit({ noWorker: true });
-  await app.call(createTask, { task_type: 'hello', project_id: 'p1', actor_id: 'me', task_id: 'one' });
+  await create(app, 'one');
   await page.goto(`${origin}/ui`);
   const pause = page.getByRole('button', { name: 'Pause: let no run start' });
   await pause.focus();
@@ -80,23 +86,18 @@ test('two open pages of one browser share one stream, and the second goes on whe
   const streams: string[] = [];
   second.on('request', (request) => request.url().includes('/ui/live') && streams.push(request.url()));
   await second.goto(`${origin}/ui/approvals`);
-  await app.call(createTask, { task_type: 'hello', project_id: 'p1', actor_id: 'me', task_id: 'one' }, callers.agent);
+  await create(app, 'one', callers.agent);
   await second.getByText('one', { exact: true }).waitFor();
   expect(streams).toEqual([]);
   await page.close();
-  await app.call(createTask, { task_type: 'hello', project_id: 'p1', actor_id: 'me', task_id: 'two' }, callers.agent);
+  await create(app, 'two', callers.agent);
   await second.getByText('two', { exact: true }).waitFor();
   expect(streams).toHaveLength(1);
 });
 
 test('an approval that was decided elsewhere leads to its task, and a session that ended to the sign-in', async () => {
   const { app, page, origin } = await visit({ noWorker: true });
-  const { binding } = await app.call(createTask, {
-    task_type: 'hello',
-    project_id: 'p1',
-    actor_id: 'me',
-    task_id: 'one',
-  });
+  const { binding } = await create(app, 'one');
   await page.goto(`${origin}/ui/approvals/one`);
   await page.getByLabel(/^Type/).fill('on');
   await app.call(acknowledge, { task_id: 'one', actor_id: 'me', binding });
@@ -114,13 +115,7 @@ test('a log comes live with its colours, is searched, held and let go', async ()
         'printf "\\033[32mgreen\\033[0m begin\\n"\nuntil [ -e go ]; do sleep 0.05; done\necho "later <b>line</b>"\n',
     },
   });
-  const { binding } = await app.call(createTask, {
-    task_type: 'hello',
-    project_id: 'p1',
-    actor_id: 'me',
-    task_id: 'long',
-  });
-  await app.call(acknowledge, { task_id: 'long', actor_id: 'me', binding });
+  await begin(app, 'long');
   await page.goto(`${origin}/ui/tasks/long`);
   await page.locator('.ansi-green', { hasText: 'green' }).waitFor();
   await page.getByRole('button', { name: 'Pause' }).click();
@@ -143,13 +138,7 @@ test('a log in the background gives its connection back, and catches up when it 
       'execution/hello.sh': 'echo begun\nuntil [ -e go ]; do sleep 0.05; done\necho "and done"\n',
     },
   });
-  const { binding } = await app.call(createTask, {
-    task_type: 'hello',
-    project_id: 'p1',
-    actor_id: 'me',
-    task_id: 'long',
-  });
-  await app.call(acknowledge, { task_id: 'long', actor_id: 'me', binding });
+  await begin(app, 'long');
   await page.goto(`${origin}/ui/tasks/long`);
   await page.locator('.log .chunk').getByText('begun').waitFor();
   const look = (hidden: boolean) =>
@@ -176,13 +165,7 @@ test('a log of 1 MiB is there whole, and costs the browser only the part in sigh
       'execution/hello.sh': `seq -f $'\\e[32mok\\e[0m \\e[1mstep %05g\\e[0m of a \\e[33mlog\\e[0m that is as long as a megabyte, more or less, or so it seems to be' ${lines}\n`,
     },
   });
-  const { binding } = await app.call(createTask, {
-    task_type: 'hello',
-    project_id: 'p1',
-    actor_id: 'me',
-    task_id: 'big',
-  });
-  await app.call(acknowledge, { task_id: 'big', actor_id: 'me', binding });
+  await begin(app, 'big');
   await app.until('big', 'succeeded');
   await page.goto(`${origin}/ui/tasks/big`);
   const line = (text: string) => page.locator('.log .line', { hasText: text });
@@ -223,13 +206,7 @@ test('a log of 1 MiB is there whole, and costs the browser only the part in sigh
 
 test('a log of more lines than a page can hold says what it left out', async () => {
   const { app, page, origin } = await visit({ files: { ...helloHome, 'execution/hello.sh': 'seq 60000\n' } });
-  const { binding } = await app.call(createTask, {
-    task_type: 'hello',
-    project_id: 'p1',
-    actor_id: 'me',
-    task_id: 'many',
-  });
-  await app.call(acknowledge, { task_id: 'many', actor_id: 'me', binding });
+  await begin(app, 'many');
   await app.until('many', 'succeeded');
   await page.goto(`${origin}/ui/tasks/many`);
   await page.getByText(/^the first \d+ lines only in the download$/).waitFor();
