@@ -3,6 +3,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, onTestFinished, test } from 'vitest';
@@ -27,6 +28,7 @@ echo "$1" >> done
 const environment = {
   PATH: process.env.PATH,
   HOME: process.env.HOME,
+  TMPDIR: tmpdir(),
   MCP_SECRET: testSecret,
   MCP_API_KEY: 'operator-key-for-tests-0123456789abcdef',
   DOE_LEASE_MS: '1000',

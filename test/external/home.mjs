@@ -32,7 +32,7 @@ export async function openHome() {
     const home = join(folder, 'home');
     const doe = [await build(out)];
     // Neither the user's list of homes nor a setting of theirs takes part.
-    const env = { PATH: process.env.PATH, HOME: folder, XDG_STATE_HOME: join(folder, 'state') };
+    const env = { PATH: process.env.PATH, HOME: folder, XDG_STATE_HOME: join(folder, 'state'), TMPDIR: folder };
     const made = await run(process.execPath, [...doe, 'init', '--home', home], { env });
     if (made.code !== 0) throw new Error(`doe init failed.\n${made.stderr}`);
     for (const [path, text] of Object.entries(files)) {

@@ -96,6 +96,7 @@ export function place(files: Record<string, string> = {}): Place {
     PATH: process.env.PATH ?? '',
     HOME: folder,
     XDG_STATE_HOME: join(folder, 'state'),
+    TMPDIR: folder,
     NO_COLOR: '1',
     PORT: '0',
   };

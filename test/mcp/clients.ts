@@ -1,4 +1,5 @@
 // Real clients of both SDK lines, on every transport, with a person behind them whose answers the test sets.
+import { tmpdir } from 'node:os';
 import {
   Client as ClientV2,
   StreamableHTTPClientTransport as HttpV2,
@@ -119,7 +120,8 @@ function transport(sdk: Sdk, where: Where) {
       command,
       args,
       stderr: 'ignore' as const,
-      ...(env === undefined ? {} : { env }),
+      // The SDKs pass on no TMPDIR by themselves.
+      env: { TMPDIR: tmpdir(), ...env },
       ...(cwd === undefined ? {} : { cwd }),
     };
     return sdk === '1.x' ? new StdioV1(options) : new StdioV2(options);

@@ -1,6 +1,7 @@
 // What revision 2026-07-28 asks of a server, checked on the wire: discovery, headers, error codes, cache hints, listening.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { tmpdir } from 'node:os';
 import { createInterface } from 'node:readline';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { createTask } from '../../src/tools/index.js';
@@ -328,7 +329,7 @@ describe('subscriptions/listen over stdio', () => {
   function startMcp(home = newHome()) {
     const child = spawn(process.execPath, [process.env.DOE_TEST_CLI ?? '', 'mcp', '--home', home], {
       stdio: ['pipe', 'pipe', 'ignore'],
-      env: { PATH: process.env.PATH, HOME: home },
+      env: { PATH: process.env.PATH, HOME: home, TMPDIR: tmpdir() },
     });
     const ended = once(child, 'exit');
     onTestFinished(async () => {

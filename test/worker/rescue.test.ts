@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
-import { hostname } from 'node:os';
+import { hostname, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, onTestFinished, test } from 'vitest';
@@ -22,6 +22,7 @@ async function startWorker(app: TestApp): Promise<ChildProcess> {
   const child = spawn(process.execPath, [script, build, app.home], {
     env: {
       PATH: process.env.PATH,
+      TMPDIR: tmpdir(),
       MCP_SECRET: testSecret,
       MCP_API_KEY: 'operator-key-for-tests-0123456789abcdef',
       ...settings,
