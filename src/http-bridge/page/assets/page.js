@@ -50,9 +50,16 @@ setInterval(freshenTimes, 30_000);
 
 // -- live ------------------------------------------------------------------
 
+/** A form is on its way: its answer is the next page, and nothing else may lead away before. */
+let sending = false;
+document.addEventListener('submit', (event) => (sending ||= !event.defaultPrevented));
+addEventListener('pageshow', () => (sending = false));
+
 /** Loads the page anew and takes over what is marked as live; focus stays where it was. */
 async function refresh() {
+  if (sending) return;
   const answer = await fetch(location.href, { headers: { Accept: 'text/html' } });
+  if (sending) return;
   // Signed out, or decided elsewhere: the page is another one now.
   if (answer.redirected) return location.assign(answer.url);
   if (!answer.ok) return;
@@ -401,6 +408,7 @@ async function touchAndSend(form) {
     form.elements.assertion.value = JSON.stringify(await startAuthentication({ optionsJSON: request }));
   if (creation !== null)
     form.elements.registration.value = JSON.stringify(await startRegistration({ optionsJSON: creation }));
+  sending = true;
   form.submit();
 }
 
