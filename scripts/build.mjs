@@ -29,5 +29,11 @@ for (const entry of readdirSync(source, { recursive: true, withFileTypes: true }
 // Loaded late: an installed package has no bundler.
 const { bundleCommand } = await import('./bundle.mjs');
 const command = join(out, 'command');
-await bundleCommand({ modules: out, entry: 'cli/index.js', constants: ['mcp/definitions.js'], out: command });
+await bundleCommand({
+  modules: out,
+  entry: 'cli/index.js',
+  constants: ['mcp/definitions.js'],
+  metaSchema: 'directives/meta-schema.js',
+  out: command,
+});
 chmodSync(join(command, 'index.js'), 0o755);

@@ -3,15 +3,17 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import standalone from 'ajv/dist/standalone/index.js';
 import { rolldown } from 'rolldown';
 
 const options = { platform: 'node', external: ['better-sqlite3'] };
 
 /**
  * The command, made of its compiled modules. A module finds its assets beside itself, wherever its code went; those named in
- * `constants`, whose exports are plain JSON that nothing at run time changes, are put in as their values.
+ * `constants`, whose exports are plain JSON that nothing at run time changes, are put in as their values, and in place of the
+ * module `metaSchema` stands the code that ajv makes for it.
  */
-export async function bundleCommand({ modules, entry, constants, out }) {
+export async function bundleCommand({ modules, entry, constants, metaSchema, out }) {
   const ours = (id) => {
     const path = relative(modules, id);
     return path.startsWith('..') ? null : path;
@@ -22,6 +24,15 @@ export async function bundleCommand({ modules, entry, constants, out }) {
       if (!constants.includes(ours(id))) return null;
       const exported = Object.entries(await import(pathToFileURL(id)));
       return exported.map(([name, value]) => `export const ${name} = ${JSON.stringify(value)};`).join('\n');
+    },
+  };
+  const validators = {
+    name: 'validators',
+    async load(id) {
+      if (ours(id) !== metaSchema) return null;
+      const { ajv, metaSchemaId } = await import(pathToFileURL(id));
+      const code = standalone.default(ajv, { isJsonSchema: metaSchemaId });
+      return withImports(`${code}\nexport const metaSchemaId = ${JSON.stringify(metaSchemaId)};`);
     },
   };
   const marker = '__MODULES__';
@@ -39,8 +50,15 @@ export async function bundleCommand({ modules, entry, constants, out }) {
       return code.includes(marker) ? code.replaceAll(marker, relative(dirname(join(out, fileName)), modules)) : null;
     },
   };
-  const { chunks } = await write({ input: join(modules, entry), plugins: [values, places] }, out);
+  const { chunks } = await write({ input: join(modules, entry), plugins: [values, validators, places] }, out);
   writeFileSync(join(out, 'LICENSES.txt'), licences(chunks.flatMap(({ moduleIds }) => moduleIds)));
+}
+
+/** Ajv writes modules that export by one standard and import by the other. */
+function withImports(code) {
+  const imported = [];
+  const body = code.replace(/require\("([^"]+)"\)/g, (_, name) => `imported${imported.push(name) - 1}`);
+  return imported.map((name, index) => `import imported${index} from '${name}.js';\n`).join('') + body;
 }
 
 /** Any one program, for a comparison of like with like. */

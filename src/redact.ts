@@ -1,5 +1,4 @@
 // Takes secrets out of text before anyone stores, shows or logs it.
-import type { JsonValue } from './tasks/outcome.js';
 
 /**
  * Any JWT in compact form (RFC 7515 section 7.1): every token of ours has it, whoever printed it. Its header is bounded,
@@ -39,12 +38,4 @@ export function createRedactor(secrets: readonly string[]): Redact {
     text.length < shortest
       ? text
       : ordered.reduce((rest, form) => rest.replaceAll(form, replacement), text).replace(jwt, replacement);
-}
-
-/** The value with every text in it redacted, names of fields included. */
-export function redactValue(value: JsonValue, redact: Redact): JsonValue {
-  if (typeof value === 'string') return redact(value);
-  if (Array.isArray(value)) return value.map((item) => redactValue(item, redact));
-  if (value === null || typeof value !== 'object') return value;
-  return Object.fromEntries(Object.entries(value).map(([key, item]) => [redact(key), redactValue(item, redact)]));
 }

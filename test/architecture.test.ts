@@ -54,6 +54,7 @@ const layers: readonly (readonly string[])[] = [
     'log.ts',
     'clock.ts',
     'config.ts',
+    'map-text.ts',
     'redact.ts',
     'time-limit.ts',
     'version.ts',

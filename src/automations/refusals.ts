@@ -3,7 +3,7 @@
 import type { z } from 'zod';
 import { checkPayload } from '../directives/payload-schema.js';
 import { DispatcherError, publicError } from '../errors.js';
-import { redactValue } from '../redact.js';
+import { mapText } from '../map-text.js';
 import type { JsonObject } from '../tasks/outcome.js';
 import { modulePath } from './home.js';
 
@@ -59,7 +59,7 @@ export function publicFailure(name: string, error: unknown, redact: (text: strin
   const { code, error: message, hint, details } = publicError(known);
   return new DispatcherError(code, redact(message), {
     ...(hint === undefined ? {} : { hint: redact(hint) }),
-    ...(details === undefined ? {} : { details: redactValue(details as JsonObject, redact) as JsonObject }),
+    ...(details === undefined ? {} : { details: mapText(details as JsonObject, redact) as JsonObject }),
     cause: known.cause ?? error,
   });
 }

@@ -5,8 +5,8 @@ import type { Config } from '../config.js';
 import { assertPayloadSchema } from '../directives/payload-schema.js';
 import type { Integrations } from '../integrations/index.js';
 import type { Log } from '../log.js';
+import { mapText } from '../map-text.js';
 import type { Store } from '../queue/store.js';
-import { redactValue } from '../redact.js';
 import type { JsonObject, JsonValue } from '../tasks/outcome.js';
 import { type Caller, newRunId } from '../tasks/task.js';
 import { type AnyAutomation, builtins } from './builtin/index.js';
@@ -141,7 +141,7 @@ export function createAutomations({
     const took = () => ({ ...facts, duration_ms: Math.round(performance.now() - begun) });
     let result: JsonValue;
     try {
-      result = redactValue(await work(), redact);
+      result = mapText(await work(), redact);
     } catch (error) {
       const failure = publicFailure(call.name, error, redact);
       await audit(call, { ...took(), ok: false, code: failure.code });
@@ -176,7 +176,7 @@ export function createAutomations({
         const found = await info(name);
         if (found !== null) own.push(found);
       }
-      return [...[...builtins].map(builtinInfo), ...own];
+      return [...builtinInfos(), ...own];
     },
     async sources() {
       const modules = await readHomeModules(home);
@@ -207,15 +207,19 @@ interface Call {
 
 const echo = ({ name, params }: Call): JsonObject => ({ dry_run: true, automation: name, params });
 
-const builtinInfo = ([name, automation]: [string, AnyAutomation]): AutomationInfo => ({
-  name,
-  description: automation.description,
-  params: z.toJSONSchema(automation.params.strict(), { io: 'input' }) as JsonObject,
-  source: 'builtin',
-  trusted: true,
-  canPlan: automation.plan !== undefined,
-  error: null,
-});
+let knownBuiltins: AutomationInfo[] | undefined;
+
+/** Made by the first list: their schemas take longer than all else of one. */
+const builtinInfos = (): AutomationInfo[] =>
+  (knownBuiltins ??= [...builtins].map(([name, automation]) => ({
+    name,
+    description: automation.description,
+    params: z.toJSONSchema(automation.params.strict(), { io: 'input' }) as JsonObject,
+    source: 'builtin',
+    trusted: true,
+    canPlan: automation.plan !== undefined,
+    error: null,
+  })));
 
 const mostWritten = 100;
 

@@ -3,6 +3,7 @@ import { Ajv2020, type ErrorObject, type ValidateFunction } from 'ajv/dist/2020.
 import { DispatcherError } from '../errors.js';
 import type { JsonObject } from '../tasks/outcome.js';
 import { withinTime } from '../time-limit.js';
+import { isJsonSchema, metaSchemaId } from './meta-schema.js';
 
 /** What the schema says about the values of one payload, by JSON Pointer. */
 export interface Marked {
@@ -18,6 +19,10 @@ const ajv = new Ajv2020({
   allowUnionTypes: true,
   passContext: true,
   validateFormats: false,
+  // `isJsonSchema` does it.
+  validateSchema: false,
+  // A schema is compiled for a few payloads: to make its code shorter takes longer than it saves.
+  code: { optimize: false },
   logger: false,
 });
 
@@ -53,10 +58,18 @@ function compile(schema: JsonObject): ValidateFunction {
   if (known !== undefined) return known;
   // Ajv keeps what it compiled by $id: two directives may use the same one.
   const { $id: _id, ...anonymous } = schema;
+  assertJsonSchema(anonymous);
   const validate = ajv.compile(anonymous);
   if (compiled.size >= remembered) compiled.clear();
   compiled.set(key, validate);
   return validate;
+}
+
+function assertJsonSchema(schema: JsonObject): void {
+  const { $schema: dialect = metaSchemaId } = schema;
+  if (dialect !== metaSchemaId && dialect !== `${metaSchemaId}#`)
+    throw new Error(`its $schema must be ${metaSchemaId}, or absent`);
+  if (!isJsonSchema(schema)) throw new Error(ajv.errorsText(isJsonSchema.errors, { dataVar: 'payload' }));
 }
 
 /** What is wrong with a schema, as one sentence; null where it can be used. */

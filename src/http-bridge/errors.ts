@@ -3,7 +3,8 @@ import type { Context } from 'hono';
 import type { ContentfulStatusCode } from 'hono/utils/http-status';
 import { DispatcherError, httpStatus, type PublicError, publicError } from '../errors.js';
 import type { Log } from '../log.js';
-import { type Redact, redactValue } from '../redact.js';
+import { mapText } from '../map-text.js';
+import type { Redact } from '../redact.js';
 import type { JsonObject } from '../tasks/outcome.js';
 
 interface ErrorOptions {
@@ -17,7 +18,7 @@ export function errorResponse(context: Context, error: unknown, { log, redact }:
   }
   // What a caller sent in a wrong place, such as a key as a field's name, is not said again.
   const { code, ...said } = publicError(error);
-  const shown = { code, ...(redactValue(said as JsonObject, redact) as Omit<PublicError, 'code'>) };
+  const shown = { code, ...(mapText(said as JsonObject, redact) as Omit<PublicError, 'code'>) };
   const status = httpStatus(shown.code) as ContentfulStatusCode;
   if (status === 401) context.header('WWW-Authenticate', 'Bearer');
   if (status === 503 || status === 429) context.header('Retry-After', '1');

@@ -1,8 +1,9 @@
 // What a model gets to read: one JSON value, as structuredContent and as the same text, safe and of bearable length.
 import type { CallToolResult, ContentBlock } from '@modelcontextprotocol/server';
 import { publicError } from '../errors.js';
+import { mapText } from '../map-text.js';
 import type { JsonObject, JsonValue } from '../tasks/outcome.js';
-import { mapText, plainText } from './untrusted.js';
+import { plainText } from './untrusted.js';
 
 /** Beyond this a result crowds out the conversation; the rest is a resource or another call away. */
 export const resultLimit = 6_000;
@@ -21,29 +22,38 @@ export function toolResult(
   value: object,
   { redact, more, links = [], fromStart = false }: ResultOptions,
 ): CallToolResult {
-  const safe = mapText(value as JsonObject, (text) => redact(plainText(text))) as JsonObject;
-  const structuredContent = withinLimit(safe, more ?? 'Ask for less, or read the resource that is linked.', fromStart);
-  return { structuredContent, content: [{ type: 'text', text: JSON.stringify(structuredContent) }, ...links] };
+  const { fitted, text } = withinLimit(
+    safe(value, redact),
+    more ?? 'Ask for less, or read the resource that is linked.',
+    fromStart,
+  );
+  return { structuredContent: fitted, content: [{ type: 'text', text }, ...links] };
 }
 
 /** As text alone: clients of the 2025 era hold structuredContent against the tool's output schema, errors included. */
 export function toolError(error: unknown, { redact }: Pick<ResultOptions, 'redact'>): CallToolResult {
-  const safe = mapText({ ok: false, ...publicError(error) } as JsonObject, (text) => redact(plainText(text)));
-  const fitted = withinLimit(safe as JsonObject, 'The message was long.', true);
-  return { isError: true, content: [{ type: 'text', text: JSON.stringify(fitted) }] };
+  const { text } = withinLimit(safe({ ok: false, ...publicError(error) }, redact), 'The message was long.', true);
+  return { isError: true, content: [{ type: 'text', text }] };
 }
 
+const safe = (value: object, redact: ResultOptions['redact']): JsonObject =>
+  mapText(value as JsonObject, (text) => redact(plainText(text))) as JsonObject;
+
 /**
- * The value within `resultLimit` characters of JSON: the longest texts are cut, then the longest lists lose their far end,
- * then objects become the beginning of their own text.
+ * The value within `resultLimit` characters of JSON, and that JSON: the longest texts are cut, then the longest lists lose
+ * their far end, then objects become the beginning of their own text.
  */
-function withinLimit(value: JsonObject, more: string, fromStart: boolean): JsonObject {
-  if (lengthOf(value) <= resultLimit) return value;
+function withinLimit(value: JsonObject, more: string, fromStart: boolean): { fitted: JsonObject; text: string } {
+  const whole = JSON.stringify(value);
+  if (whole.length <= resultLimit) return { fitted: value, text: whole };
   const fitted = structuredClone({ ...value, truncated: more });
-  for (let excess = lengthOf(fitted) - resultLimit; excess > 0; excess = lengthOf(fitted) - resultLimit) {
+  let text = JSON.stringify(fitted);
+  while (text.length > resultLimit) {
+    const excess = text.length - resultLimit;
     if (!shortenText(fitted, excess) && !shortenList(fitted, fromStart) && !foldObject(fitted, excess)) break;
+    text = JSON.stringify(fitted);
   }
-  return fitted;
+  return { fitted, text };
 }
 
 const lengthOf = (value: JsonValue): number => JSON.stringify(value).length;

@@ -1,4 +1,5 @@
 // Text from outside on its way to a model: without terminal sequences, invisible characters and secrets.
+import { mapText } from '../map-text.js';
 import type { JsonValue } from '../tasks/outcome.js';
 
 /** ECMA-48: control sequences; strings for the terminal (titles, links, devices) with what they hold; single escapes. */
@@ -23,15 +24,6 @@ const notes: Record<string, string> = {
 /** Marks what scripts, callers and services say as data: a model must not follow it. */
 export const withNote = (tool: string, value: object): object =>
   notes[tool] === undefined ? value : { ...value, note: notes[tool] };
-
-/** Applies `change` to every string of a value, names of fields included. */
-export function mapText(value: JsonValue | undefined, change: (text: string) => string): JsonValue {
-  if (typeof value === 'string') return change(value);
-  if (Array.isArray(value)) return value.map((item) => mapText(item, change));
-  if (value === null || typeof value !== 'object') return value ?? null;
-  const entries = Object.entries(value).filter(([, field]) => field !== undefined);
-  return Object.fromEntries(entries.map(([name, field]) => [change(name), mapText(field, change)]));
-}
 
 /** `change` for every string of a JSON text, whose escapes would hide what it looks for; text that is no JSON is changed as it is. */
 export function mapJsonText(text: string, change: (text: string) => string): string {

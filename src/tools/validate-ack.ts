@@ -44,7 +44,10 @@ export const validateAck = defineOperation({
       fields.ack_token === undefined
         ? null
         : await dispatcher.acks.read(fields.ack_token, await dispatcher.store.now());
-    const ack = claims === null ? await presentAck(dispatcher, fields.task_id) : await ackBehind(dispatcher, claims);
+    const ack =
+      claims === null
+        ? await presentAck(dispatcher, requireTaskId(fields.task_id))
+        : await ackBehind(dispatcher, claims);
     assertUsable(ack);
     await assertRunNotOver(dispatcher, claims);
     const task = await requireTask(dispatcher, ack.taskId);
@@ -75,9 +78,12 @@ export const validateAck = defineOperation({
 const refused = (code: TokenErrorCode, message: string, hint: string): DispatcherError =>
   new DispatcherError(code, message, { hint });
 
-async function presentAck(dispatcher: Dispatcher, taskId: string | undefined): Promise<Ack> {
-  if (taskId === undefined)
-    throw refused('token_missing', 'No token and no task was given.', 'Give task_id, or ack_token.');
+function requireTaskId(taskId: string | undefined): string {
+  if (taskId !== undefined) return taskId;
+  throw refused('token_missing', 'No token and no task was given.', 'Give task_id, or ack_token.');
+}
+
+async function presentAck(dispatcher: Dispatcher, taskId: string): Promise<Ack> {
   const task = await requireTask(dispatcher, taskId);
   const ack = task.ackId === null ? null : await dispatcher.store.people.ack(task.ackId);
   if (ack === null)

@@ -3,7 +3,8 @@ import { lstat, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { depthOf, maxDepth } from '../directives/json.js';
-import { type Redact, redactValue } from '../redact.js';
+import { mapText } from '../map-text.js';
+import type { Redact } from '../redact.js';
 import type { JsonValue } from '../tasks/outcome.js';
 
 export const maxResultBytes = 256 * 1024;
@@ -57,7 +58,7 @@ export async function readResult(file: string, redact: Redact): Promise<ResultRe
     const text = await readFile(file, 'utf8');
     if (depthOf(text) > maxDepth)
       return invalid(`What the script wrote to DOE_RESULT_FILE is nested more than ${maxDepth} levels deep.`);
-    return { ok: true, value: redactValue(JSON.parse(text) as JsonValue, redact) };
+    return { ok: true, value: mapText(JSON.parse(text) as JsonValue, redact) };
   } catch (error) {
     return invalid(`What the script wrote to DOE_RESULT_FILE is no JSON: ${redact((error as Error).message)}`);
   }
