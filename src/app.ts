@@ -85,8 +85,6 @@ export async function createApp({
     const annealer = createAnnealer({ home: config.home, store, redact, log });
     const presence = createPresence({ store, kind, version, leaseMs: config.leaseMs, clock, log });
 
-    const pageAddress = async () => config.publicUrl ?? underPageName(await presence.pageAddress());
-
     const dispatcher: Dispatcher = {
       config,
       version,
@@ -99,8 +97,10 @@ export async function createApp({
       automations,
       integrations,
       redact,
-      pageAddress,
-      approveUrl: async (taskId) => `${await pageAddress()}/ui/approvals/${encodeURIComponent(taskId)}`,
+      pageAddress: async () => config.publicUrl ?? underPageName(await presence.pageAddress()),
+      // The plain address: programs know it too. The page leads a browser on to its own name.
+      approveUrl: async (taskId) =>
+        `${config.publicUrl ?? (await presence.pageAddress())}/ui/approvals/${encodeURIComponent(taskId)}`,
     };
 
     let worker: WorkerLoop | null = null;
