@@ -89,9 +89,11 @@ async function verifyJwt(
   audience: string | string[],
   token: string,
 ): Promise<{ payload: JWTPayload; generation: VerifyingKey['generation'] }> {
+  const signature = compactForm.exec(token)?.[1];
+  if (signature === undefined) throw new errors.JWSInvalid();
   const { kid } = decodeProtectedHeader(token);
   const key = keys.find(({ id }) => id === kid);
-  if (key === undefined) throw new errors.JWSSignatureVerificationFailed();
+  if (key === undefined || !isCanonical(signature)) throw new errors.JWSSignatureVerificationFailed();
   // Times are judged by the store's clock in assertInTime, not by jose's own.
   const { payload } = await jwtVerify(token, key.key, {
     algorithms: [algorithm],
@@ -102,6 +104,12 @@ async function verifyJwt(
   });
   return { payload, generation: key.generation };
 }
+
+/** RFC 7515 sections 2 and 7.1: without padding or white space, which decoders let pass. */
+const compactForm = /^[\w-]+\.[\w-]+\.([\w-]+)$/;
+
+/** Decoders pass over the last character's unused bits (RFC 4648 section 3.5); one token would have four spellings. */
+const isCanonical = (part: string): boolean => Buffer.from(part, 'base64url').toString('base64url') === part;
 
 function assertInTime({ exp, nbf }: { exp: number; nbf?: number | undefined }, now: number): void {
   if (now >= Math.round(exp * 1000) || (nbf !== undefined && wholeSeconds(now) < nbf)) throw refusal('token_expired');

@@ -96,6 +96,17 @@ test.each(['x', 'a.b.c', '..', 'eyJhbGciOiJIUzI1NiJ9', `${'a'.repeat(9000)}.b.c`
   },
 );
 
+test('a token has one spelling: another last character, padding or white space is refused', async () => {
+  const token = await acks.ackToken(ack);
+  const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
+  for (const last of alphabet.replace(token.at(-1) ?? '', ''))
+    expect(await codeOf(`${token.slice(0, -1)}${last}`), last).toBe('token_signature');
+  for (const added of ['=', ' ', '\n']) {
+    expect(await codeOf(`${token}${added}`)).toBe('token_malformed');
+    expect(await codeOf(`${token.slice(0, -4)}${added}${token.slice(-4)}`)).toBe('token_malformed');
+  }
+});
+
 test('a token that was altered, signed with another key, or unsigned is refused', async () => {
   const [header = '', claims = '', signature = ''] = (await acks.ackToken(ack)).split('.');
   const stranger = await createAcks({ secret: newer, previousSecret: null, homeId: 'home1' });
