@@ -118,11 +118,14 @@ export interface Config {
   readonly variables: Readonly<Record<string, string>>;
 }
 
-/** The variables of this process over those of the home's `.env`. A missing `.env` is an empty one. */
+/**
+ * The variables of this process over those of the home's `.env`. A missing `.env` is an empty one. An empty value of the process
+ * is none and hides nothing: compose's `${NAME:-}` makes one of every name that nobody set.
+ */
 export function readVariables(home: string, environment: NodeJS.ProcessEnv = process.env): Record<string, string> {
   const fromFile = readDotenv(join(home, '.env'));
   const fromProcess = Object.fromEntries(
-    Object.entries(environment).filter((entry): entry is [string, string] => entry[1] !== undefined),
+    Object.entries(environment).filter((entry): entry is [string, string] => (entry[1] ?? '') !== ''),
   );
   return { ...fromFile, ...fromProcess };
 }

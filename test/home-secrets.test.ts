@@ -3,7 +3,8 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync
 import { dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { parse } from 'dotenv';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
+import { loadConfig } from '../src/config.js';
 import { ensureSecrets } from '../src/home-secrets.js';
 import { command, ended } from './helpers/doe.js';
 import { refusalOf } from './helpers/errors.js';
@@ -41,6 +42,21 @@ describe('first secrets', () => {
     const before = readFileSync(fileOf(home), 'utf8');
     expect(await ensureSecrets(home)).toEqual([]);
     expect(readFileSync(fileOf(home), 'utf8')).toBe(before);
+  });
+
+  test('empty variables of the process neither hide the secrets of the file nor have others made at each start', async () => {
+    onTestFinished(() => void vi.unstubAllEnvs());
+    for (const name of ['MCP_SECRET', 'MCP_API_KEY']) vi.stubEnv(name, '');
+    const home = temporaryFolder();
+    expect(await ensureSecrets(home)).toEqual(['MCP_SECRET', 'MCP_API_KEY']);
+    const before = readFileSync(fileOf(home), 'utf8');
+    expect(await ensureSecrets(home)).toEqual([]);
+    expect(readFileSync(fileOf(home), 'utf8')).toBe(before);
+    const { MCP_SECRET, MCP_API_KEY } = read(home);
+    expect(loadConfig(home, { MCP_SECRET: '', MCP_API_KEY: '' })).toMatchObject({
+      secret: MCP_SECRET,
+      operatorKeys: [{ key: MCP_API_KEY }],
+    });
   });
 
   test('only what is missing is added to an existing file, after a last line without its end too', async () => {
