@@ -164,7 +164,7 @@ function assertRun(task: Task, claims: TokenClaims | null, wanted: string | unde
   );
 }
 
-const firstUses = new WeakMap<Dispatcher, Set<string>>();
+const firstUses = new WeakMap<Dispatcher, Map<string, Promise<void>>>();
 const rememberedRuns = 10_000;
 
 /** The first good validation of a run stands in the audit trail; the ones after it would only repeat it. */
@@ -174,9 +174,15 @@ async function noteFirstUse(
   runId: string,
   by: ReturnType<typeof byOf>,
 ): Promise<void> {
-  const seen = firstUses.get(dispatcher) ?? new Set();
-  if (seen.has(runId)) return;
+  const seen = firstUses.get(dispatcher) ?? new Map<string, Promise<void>>();
+  const known = seen.get(runId);
+  if (known !== undefined) return known;
   if (seen.size >= rememberedRuns) seen.clear();
-  firstUses.set(dispatcher, seen.add(runId));
-  await dispatcher.store.ledger.record({ taskId, type: 'validated', assurance: null, data: { run_id: runId } }, by);
+  const event = { taskId, type: 'validated', assurance: null, data: { run_id: runId } };
+  const written = dispatcher.store.ledger.record(event, by).catch((error: unknown) => {
+    seen.delete(runId);
+    throw error;
+  });
+  firstUses.set(dispatcher, seen.set(runId, written));
+  await written;
 }

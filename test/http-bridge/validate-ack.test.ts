@@ -1,6 +1,7 @@
 import { existsSync, readFileSync, watch } from 'node:fs';
 // The route that needs no key: its credential is the token, and what refuses it comes in a fixed order.
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
+import { DispatcherError } from '../../src/errors.js';
 import type { Ack } from '../../src/tasks/task.js';
 import { agent, operator, type RawAnswer, send, sendJson } from '../helpers/raw-http.js';
 import { createTestApp, createTestClock, helloHome, type TestApp, type TestClock } from '../helpers/test-app.js';
@@ -248,6 +249,13 @@ renameSync('out.tmp', 'gate/out');
     look();
   });
   const [runToken, runId] = JSON.parse(readFileSync(out, 'utf8')) as [string, string];
+  const fault = new DispatcherError('store_unavailable', 'The disk is full.');
+  const record = vi.spyOn(app.dispatcher.store.ledger, 'record').mockRejectedValueOnce(fault);
+  expect(codeOf(await validate(app, runToken)), 'not said to hold before that is written').toEqual([
+    503,
+    'store_unavailable',
+  ]);
+  record.mockRestore();
   const good = await validate(app, runToken, `task_id=${task_id}&run_id=${runId}`);
   expect([good.status, good.json().run_id, good.json().task_status]).toEqual([200, runId, 'running']);
   expect(codeOf(await validate(app, runToken, 'run_id=run_other'))).toEqual([401, 'token_run_mismatch']);
