@@ -1,11 +1,12 @@
 // A home's first secrets. Of two first starts one makes them and both read the same ones.
 import { randomBytes } from 'node:crypto';
-import { link, lstat, readFile, rm, writeFile } from 'node:fs/promises';
+import { link, lstat, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { nanoid } from 'nanoid';
 import { readVariables } from './config.js';
 import { DispatcherError } from './errors.js';
-import { replaceFile, unwritable } from './home.js';
+import { unwritable } from './home.js';
+import { replaceFile, writeSynced } from './whole-file.js';
 
 const names = ['MCP_SECRET', 'MCP_API_KEY'] as const;
 
@@ -40,7 +41,7 @@ async function agree(claim: string): Promise<Record<string, string>> {
   const draft = `${claim}.${nanoid(8)}`;
   const mine = Object.fromEntries(names.map((name) => [name, randomBytes(32).toString('base64url')]));
   try {
-    await writeFile(draft, JSON.stringify(mine), { mode: 0o600, flag: 'wx' });
+    await writeSynced(draft, JSON.stringify(mine));
     for (;;) {
       const first = await link(draft, claim).then(() => true, falseWhere('EEXIST'));
       if (first) return mine;

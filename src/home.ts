@@ -1,20 +1,8 @@
 // The home folder: which one is meant, how a new one is laid out, and which ones this user knows.
 // Nothing here overwrites a file, and a folder that this user neither laid out nor trusted is never taken by itself.
 import { accessSync, constants, existsSync } from 'node:fs';
-import {
-  appendFile,
-  copyFile,
-  lstat,
-  mkdir,
-  readdir,
-  readFile,
-  realpath,
-  rename,
-  rm,
-  writeFile,
-} from 'node:fs/promises';
+import { appendFile, copyFile, lstat, mkdir, readdir, readFile, realpath, writeFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
-import { nanoid } from 'nanoid';
 import { DispatcherError } from './errors.js';
 import { packageRoot } from './version.js';
 
@@ -121,18 +109,6 @@ export async function rememberHome(home: string, around: Surroundings): Promise<
   // A line feed before it too: the line before may have been cut off.
   const line = `\n${JSON.stringify(await realpath(home))}\n`;
   await appendFile(listOf(around), line, { mode: 0o600 }).catch(throwUnwritable(listOf(around)));
-}
-
-/** Writes the whole file or nothing, readable for its owner alone. */
-export async function replaceFile(file: string, text: string): Promise<void> {
-  const draft = `${file}.${nanoid(8)}`;
-  try {
-    await writeFile(draft, text, { mode: 0o600, flag: 'wx' });
-    await rename(draft, file);
-  } catch (error) {
-    await rm(draft, { force: true });
-    throw unwritable(file, error);
-  }
 }
 
 export interface LaidOut {

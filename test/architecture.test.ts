@@ -62,6 +62,7 @@ const layers: readonly (readonly string[])[] = [
     'home.ts',
     'home-secrets.ts',
     'unified-diff.ts',
+    'whole-file.ts',
   ],
   ['queue', 'acks', 'directives', 'anneal', 'integrations', 'presence.ts'],
   ['tools', 'automations', 'worker'],

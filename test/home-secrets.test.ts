@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { open } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { parse } from 'dotenv';
@@ -106,6 +107,25 @@ describe('first secrets', () => {
     await ensureSecrets(home);
     expect(read(home)).toEqual(claimed);
     expect(existsSync(join(home, '.env.first'))).toBe(false);
+  });
+
+  test('a power cut leaves no empty file: claim and .env are on disk before they have their names, and the name before the claim goes', async () => {
+    const home = temporaryFolder();
+    const handle = await open(home);
+    await handle.close();
+    const prototype = Object.getPrototypeOf(handle) as Pick<typeof handle, 'sync'>;
+    const real = prototype.sync;
+    const synced: [inode: number, names: string[]][] = [];
+    vi.spyOn(prototype, 'sync').mockImplementation(async function (this: typeof handle) {
+      const { ino } = await this.stat();
+      synced.push([ino, readdirSync(home).filter((name) => !/\.[\w-]{8}$/.test(name))]);
+      await real.call(this);
+    });
+    onTestFinished(() => void vi.restoreAllMocks());
+    await ensureSecrets(home);
+    const [claim, env, folder] = synced;
+    expect([claim?.[1], env?.[1], folder?.[1]]).toEqual([[], ['.env.first'], ['.env', '.env.first']]);
+    expect([env?.[0], folder?.[0]]).toEqual([statSync(fileOf(home)).ino, statSync(home).ino]);
   });
 
   test('a link is never written through', async () => {
