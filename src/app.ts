@@ -16,6 +16,7 @@ import type { Integration } from './integrations/index.js';
 import { knownIntegrations } from './integrations/known.js';
 import { createIntegrations } from './integrations/registry.js';
 import type { Log } from './log.js';
+import { once } from './once.js';
 import { createPresence } from './presence.js';
 import { openStore } from './queue/index.js';
 import type { ProcessKind } from './queue/store.js';
@@ -186,12 +187,11 @@ export async function createApp({
 
 /** Loaded with its first request: a `doe mcp` is hardly ever asked over HTTP. */
 function mcpWhenAsked(dispatcher: Dispatcher): McpHttp {
-  let loaded: Promise<McpHttp> | undefined;
-  const load = () => (loaded ??= import('./mcp/serve-http.js').then(({ createMcpHttp }) => createMcpHttp(dispatcher)));
+  const load = once(() => import('./mcp/serve-http.js').then(({ createMcpHttp }) => createMcpHttp(dispatcher)));
   return {
     fetch: async (...request) => (await load()).fetch(...request),
     sse: async (...request) => (await load()).sse(...request),
-    close: async () => (await loaded)?.close(),
+    close: async () => (await load.begun)?.close(),
   };
 }
 

@@ -55,6 +55,7 @@ const layers: readonly (readonly string[])[] = [
     'clock.ts',
     'config.ts',
     'map-text.ts',
+    'once.ts',
     'redact.ts',
     'time-limit.ts',
     'version.ts',

@@ -4,6 +4,7 @@ import type { HttpBindings } from '@hono/node-server';
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
 import { type Context, Hono } from 'hono';
 import { DispatcherError } from '../errors.js';
+import { once } from '../once.js';
 import type { JsonObject } from '../tasks/outcome.js';
 import type { Caller } from '../tasks/task.js';
 import { ackTokenFor } from '../tools/acknowledge.js';
@@ -16,7 +17,6 @@ import { errorResponse } from './errors.js';
 import { allowedOrigins, assertHostAndOrigin } from './host-origin.js';
 import { streamLogs } from './logs-stream.js';
 import { openApiDocument } from './openapi.js';
-import type { Page } from './page/index.js';
 import { createRefusalCount, type RefusalCount } from './refusals.js';
 import { type Route, routes } from './routes.js';
 import { callIntegration } from './run-key.js';
@@ -163,12 +163,11 @@ function addOperations(
 
 /** Loaded at the first visit: a process that nobody looks at never pays for it. Answers the way to close it. */
 function addPage(app: Hono<Env>, dispatcher: Dispatcher, keys: KeyRing): () => Promise<void> {
-  let page: Promise<Page> | undefined;
-  const load = () => (page ??= import('./page/index.js').then(({ createPage }) => createPage(dispatcher, keys)));
+  const load = once(() => import('./page/index.js').then(({ createPage }) => createPage(dispatcher, keys)));
   app.get('/', (context) => context.redirect('/ui', 302));
   for (const path of ['/ui', '/ui/*'])
     app.all(path, async (context) => (await load()).fetch(context.req.raw, context.get('dialed')));
-  return async () => (await page)?.close();
+  return async () => (await load.begun)?.close();
 }
 
 async function inputOf(context: Context, { method, operation, params = {} }: Route): Promise<JsonObject> {

@@ -1,6 +1,7 @@
 // Change notifications: from the store's change feed and the directives on disk to resource URIs, whichever process made the change.
 import type { McpServer, ProtocolEra } from '@modelcontextprotocol/server';
 import type { Directive } from '../directives/index.js';
+import { once } from '../once.js';
 import type { Event } from '../queue/store.js';
 import { skillNames, skillUri } from '../resources/skills.js';
 import { settledStatuses } from '../tasks/states.js';
@@ -33,20 +34,20 @@ export interface Source {
 /** The feed begins when it is first asked for; `need` is called when the dispatcher itself is. */
 export function createSource(dispatcher: Promise<Dispatcher>, need = () => {}): Source {
   let feed: NewsFeed | undefined;
-  let open: Promise<Dispatcher> | undefined;
   const news = async () => {
     const known = await dispatcher;
     feed ??= createNewsFeed(known);
     return feed;
   };
+  const open = once(async () => {
+    await (await news()).ready;
+    return dispatcher;
+  });
   return {
     news,
     backend() {
       need();
-      open ??= news()
-        .then(({ ready }) => ready)
-        .then(() => dispatcher);
-      return open;
+      return open();
     },
     stop: () => feed?.stop(),
   };

@@ -1,6 +1,7 @@
 // MCP over HTTP: the 2026-07-28 revision statelessly, 2025-era clients with sessions, so that they can be asked and told.
 import type { AuthInfo } from '@modelcontextprotocol/server';
 import { createMcpHandler, isLegacyRequest } from '@modelcontextprotocol/server';
+import { once } from '../once.js';
 import type { Caller } from '../tasks/task.js';
 import type { Dispatcher } from '../tools/dispatcher.js';
 import { connectionOf } from './connection.js';
@@ -27,9 +28,8 @@ export function createMcpHttp(dispatcher: Dispatcher): McpHttp {
   );
   const sessions = createSessions(dispatcher, source);
   const sse = createSseLines(dispatcher, source);
-  let followed: Promise<void> | undefined;
   /** Before the first answer, since whoever listens must miss nothing; and not sooner, since nobody may ever come. */
-  const follow = async () => {
+  const follow = once(async () => {
     const feed = await source.news();
     feed.follow({
       updated: (uris) => {
@@ -38,12 +38,11 @@ export function createMcpHttp(dispatcher: Dispatcher): McpHttp {
       listChanged: () => modern.notify.resourcesChanged(),
     });
     await feed.ready;
-  };
+  });
   return {
     async fetch(request, caller) {
       if (request.method !== 'POST' || (await isLegacyRequest(request))) return sessions.fetch(request, caller);
-      followed ??= follow();
-      await followed;
+      await follow();
       return modern.fetch(request, { authInfo: authInfoOf(caller) });
     },
     sse: sse.handle,

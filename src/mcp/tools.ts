@@ -1,5 +1,6 @@
 // The operations as MCP tools. How a call is carried out is loaded by the first one: a client that only looks does not wait for it.
 import type { McpServer, StandardSchemaWithJSON } from '@modelcontextprotocol/server';
+import { once } from '../once.js';
 import type { CallTool, ToolCallsOptions } from './call-tool.js';
 import { type JsonSchema, toolDefinitions } from './definitions.js';
 
@@ -17,10 +18,11 @@ const advertise = (json: JsonSchema): StandardSchemaWithJSON<unknown, unknown> =
 });
 
 export function addTools(server: McpServer, options: Omit<ToolCallsOptions, 'server'>): void {
-  let loading: Promise<CallTool> | undefined;
+  const load = once(() =>
+    import('./call-tool.js').then(({ createCallTool }) => createCallTool({ server, ...options })),
+  );
   let callTool: CallTool = async (...call) => {
-    loading ??= import('./call-tool.js').then(({ createCallTool }) => createCallTool({ server, ...options }));
-    callTool = await loading;
+    callTool = await load();
     return callTool(...call);
   };
   for (const { name, inputSchema, outputSchema, ...words } of toolDefinitions) {

@@ -3,6 +3,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { once } from '../once.js';
 
 export interface Bytecode {
   /** The folder for runs of this script digest; Python makes it. */
@@ -11,18 +12,14 @@ export interface Bytecode {
 }
 
 export function createBytecode(): Bytecode {
-  let root: Promise<string> | undefined;
+  const root = once(() => mkdtemp(join(tmpdir(), 'doe-bytecode-')));
   return {
     async folderFor(scriptSha256) {
-      root ??= mkdtemp(join(tmpdir(), 'doe-bytecode-')).catch((error: unknown) => {
-        root = undefined;
-        throw error;
-      });
-      return join(await root, scriptSha256);
+      return join(await root(), scriptSha256);
     },
     async remove() {
-      const made = root;
-      root = undefined;
+      const made = root.begun;
+      root.forget();
       if (made !== undefined) await rm(await made, { recursive: true, force: true });
     },
   };

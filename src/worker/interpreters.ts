@@ -3,6 +3,7 @@
 import { access, constants } from 'node:fs/promises';
 import { extname, join } from 'node:path';
 import { DispatcherError } from '../errors.js';
+import { once } from '../once.js';
 import { ask } from './run-script.js';
 
 export interface Interpreters {
@@ -22,16 +23,14 @@ const flags: Record<string, string[]> = { '.py': ['-u'] };
 const longestShebang = 256;
 
 export function createInterpreters(home: string, variables: Readonly<Record<string, string>>): Interpreters {
-  let python: Promise<string> | undefined;
+  // A python3 that is missing now may be installed before the next run.
+  const python = once(() => askPython(home, variables));
   const known: Record<string, () => Promise<string>> = {
     '.py': async () => {
       // The venv may come or go while we live; the answer for the system's python does not change.
       const venv = join(home, '.venv', 'bin', 'python');
       if (await isExecutable(venv)) return venv;
-      python ??= askPython(home, variables);
-      // A python3 that is missing now may be installed before the next run.
-      python.catch(() => (python = undefined));
-      return python;
+      return python();
     },
     '.mjs': async () => process.execPath,
     '.js': async () => process.execPath,

@@ -1,4 +1,5 @@
 // Live pages: one look at the change feed for all open pages of this process, whoever made the change.
+import { once } from '../../once.js';
 import type { Dispatcher } from '../../tools/dispatcher.js';
 import type { PageContext } from './env.js';
 
@@ -28,17 +29,22 @@ export function createLive({ store: { ledger, tasks, watch }, log }: Pick<Dispat
   let hint: NodeJS.Timeout | undefined;
   let reading = false;
   let again = false;
-  let ready: Promise<void> | null = null;
+  /** Pages that are about to subscribe: what they wait for must not be taken away by the last one that leaves. */
+  let coming = 0;
 
-  const drop = (subscriber: Subscriber) => {
-    subscribers.delete(subscriber);
-    if (subscribers.size > 0) return;
+  const restIfUnwatched = () => {
+    if (subscribers.size + coming > 0) return;
     stop?.();
     stop = null;
-    ready = null;
+    ready.forget();
     clearInterval(keepAlive);
     clearTimeout(hint);
     hint = undefined;
+  };
+
+  const drop = (subscriber: Subscriber) => {
+    subscribers.delete(subscriber);
+    restIfUnwatched();
   };
 
   const send = (text: string, to: (subscriber: Subscriber) => boolean = () => true) => {
@@ -87,12 +93,28 @@ export function createLive({ store: { ledger, tasks, watch }, log }: Pick<Dispat
     }
   };
 
-  const begin = async () => {
+  const onNewsOrWarn = () => onNews().catch((error: unknown) => log.warn('page.live_failed', { error }));
+
+  const ready = once(async () => {
     seq = await ledger.newestSeq();
-    stop = watch(() => void onNews().catch((error: unknown) => log.warn('page.live_failed', { error })));
+    stop = watch(() => void onNewsOrWarn());
     keepAlive = setInterval(() => send(': alive\n\n'), keepAliveMs).unref();
-    // What was committed between the two lines above has called nobody.
-    await onNews();
+    // What was committed between the two lines above has called nobody. What cannot be read now is read with the next news.
+    await onNewsOrWarn();
+  });
+
+  const subscribe = (wantsHints: boolean, waiting: number) => {
+    let subscriber: Subscriber | undefined;
+    return new ReadableStream<Uint8Array>({
+      start(controller) {
+        subscriber = { controller, wantsHints };
+        subscribers.add(subscriber);
+        controller.enqueue(encoder.encode(`retry: 2000\n${message('hello', { seq, waiting })}`));
+      },
+      cancel() {
+        if (subscriber !== undefined) drop(subscriber);
+      },
+    });
   };
 
   return {
@@ -101,21 +123,14 @@ export function createLive({ store: { ledger, tasks, watch }, log }: Pick<Dispat
       // Nobody reads the body of an answer to HEAD: a stream would wait for ever.
       if (context.req.method === 'HEAD') return new Response(null, { headers });
       const wantsHints = context.req.query('hints') !== undefined;
-      ready ??= begin();
-      await ready;
-      const waiting = await tasks.waiting();
-      let subscriber: Subscriber | undefined;
-      const body = new ReadableStream<Uint8Array>({
-        start(controller) {
-          subscriber = { controller, wantsHints };
-          subscribers.add(subscriber);
-          controller.enqueue(encoder.encode(`retry: 2000\n${message('hello', { seq, waiting })}`));
-        },
-        cancel() {
-          if (subscriber !== undefined) drop(subscriber);
-        },
-      });
-      return new Response(body, { headers });
+      coming += 1;
+      try {
+        await ready();
+        return new Response(subscribe(wantsHints, await tasks.waiting()), { headers });
+      } finally {
+        coming -= 1;
+        restIfUnwatched();
+      }
     },
     close() {
       for (const subscriber of [...subscribers]) {
