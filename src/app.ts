@@ -47,7 +47,10 @@ export interface App {
    * @throws DispatcherError `port_in_use`; nothing is left running then
    */
   start(): Promise<void>;
-  /** Stops in reverse order; resolves when no script of this process runs any more. Calling it again is the same stop. */
+  /**
+   * Stops in reverse order; settles when no script of this process runs any more and nothing listens. What cannot be closed hinders
+   * nothing else: the first such fault is thrown at the end. Calling it again is the same stop.
+   */
   stop(options?: { graceMs?: number }): Promise<void>;
 }
 
@@ -66,8 +69,17 @@ export async function createApp({
   const secret = requireSecret(config);
   const store = await openStore({ home: config.home, databaseUrl: config.databaseUrl, clock, log });
   const closers: (() => Promise<void>)[] = [() => store.close()];
+  /** Each has its turn, whatever became of the others: a port that stays open would go on answering. Throws the first fault. */
   const closeAll = async () => {
-    for (const close of closers.splice(0).reverse()) await close();
+    const faults: unknown[] = [];
+    for (const close of closers.splice(0).reverse()) await close().catch((error: unknown) => void faults.push(error));
+    for (const error of faults) log.warn('app.close_failed', { error });
+    if (faults.length > 0) throw faults[0];
+  };
+  /** After a fault that is thrown itself: what else goes wrong is in the log. */
+  const giveUp = async (fault: unknown): Promise<never> => {
+    await closeAll().catch(() => {});
+    throw fault;
   };
   try {
     const acks = await createAcks({
@@ -105,6 +117,7 @@ export async function createApp({
     };
 
     let worker: WorkerLoop | null = null;
+    let grace = 0;
     const workerState = () => worker?.state ?? 'off';
 
     const start = async () => {
@@ -146,7 +159,9 @@ export async function createApp({
         scriptUrl: () => own.address,
         leadable: presence.mayLead,
       });
-      await worker.start();
+      const { start, stop } = worker;
+      closers.push(() => stop({ graceMs: grace }));
+      await start();
       await presence.beat();
     };
 
@@ -167,21 +182,15 @@ export async function createApp({
       get workerState() {
         return workerState();
       },
-      start: () =>
-        start().catch(async (error: unknown) => {
-          await worker?.stop({ graceMs: 0 });
-          await closeAll();
-          throw error;
-        }),
-      stop: ({ graceMs = 0 } = {}) =>
-        (stopping ??= (async () => {
-          await worker?.stop({ graceMs });
-          await closeAll();
-        })()),
+      start: () => start().catch(giveUp),
+      stop({ graceMs = 0 } = {}) {
+        grace = graceMs;
+        stopping ??= closeAll();
+        return stopping;
+      },
     };
   } catch (error) {
-    await closeAll();
-    throw error;
+    return giveUp(error);
   }
 }
 
