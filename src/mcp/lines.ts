@@ -1,6 +1,7 @@
 // The lines that stay open for 2025-era clients, whatever carries them: each is its key's alone, idle ones end, and
 // whoever opens many pushes out its own.
 import type { Clock } from '../clock.js';
+import type { Log } from '../log.js';
 import type { Caller } from '../tasks/task.js';
 import type { Connection } from './connection.js';
 
@@ -24,19 +25,23 @@ export interface Lines<L extends Line> {
   /** Makes room first: of the key that holds most the one that was idle longest, and one whose person is being asked last of all. */
   add(line: L): Promise<void>;
   remove(line: L): void;
+  /** Closes a line that nobody waits for: what goes wrong then is in the log, and ends nothing else. */
+  end(line: L): Promise<void>;
   close(): Promise<void>;
 }
 
 /** @param visit is called for each line from time to time, ten times before an idle one ends */
 export function createLines<L extends Line>(
-  { monotonic }: Pick<Clock, 'monotonic'>,
+  { clock: { monotonic }, log }: { clock: Pick<Clock, 'monotonic'>; log: Log },
   visit: (line: L) => void = () => {},
 ): Lines<L> {
   const lines = new Map<string, L>();
   const isOver = ({ usedAt, busy }: L) => busy === 0 && monotonic() - usedAt > idleMs;
 
+  const end = (line: L) => line.close().catch((error: unknown) => log.warn('mcp.line_close_failed', { error }));
+
   const endIdle = async () => {
-    for (const line of [...lines.values()].filter(isOver)) await line.close();
+    for (const line of [...lines.values()].filter(isOver)) await end(line);
   };
 
   const sweep = setInterval(() => {
@@ -62,7 +67,7 @@ export function createLines<L extends Line>(
       const line = lines.get(id);
       if (line === undefined || keyOf(line) !== caller.keyId) return null;
       if (isOver(line)) {
-        await line.close();
+        await end(line);
         return null;
       }
       line.usedAt = monotonic();
@@ -73,13 +78,15 @@ export function createLines<L extends Line>(
     },
     async add(line) {
       await endIdle();
-      if (lines.size >= most) await dispensable()?.close();
+      const tooMany = lines.size >= most ? dispensable() : undefined;
+      if (tooMany !== undefined) await end(tooMany);
       lines.set(line.id, line);
     },
     remove: (line) => void lines.delete(line.id),
+    end,
     async close() {
       clearInterval(sweep);
-      for (const line of [...lines.values()]) await line.close();
+      for (const line of [...lines.values()]) await end(line);
     },
   };
 }

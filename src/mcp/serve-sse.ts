@@ -20,9 +20,9 @@ export interface SseLines {
   close(): Promise<void>;
 }
 
-export function createSseLines({ clock }: Pick<Dispatcher, 'clock'>, source: Source): SseLines {
+export function createSseLines({ clock, log }: Pick<Dispatcher, 'clock' | 'log'>, source: Source): SseLines {
   // A client that lives answers a ping, which counts as use: only a dead one is silent for so long that its line ends.
-  const lines = createLines<SseLine>(clock, ({ ping }) => void ping().catch(() => {}));
+  const lines = createLines<SseLine>({ clock, log }, ({ ping }) => void ping().catch(() => {}));
 
   const open = async (outgoing: ServerResponse, caller: Caller) => {
     const transport = new SSEServerTransport('/messages', outgoing);
@@ -44,8 +44,8 @@ export function createSseLines({ clock }: Pick<Dispatcher, 'clock'>, source: Sou
       },
     };
     await lines.add(line);
-    outgoing.once('close', () => void line.close());
-    if (outgoing.destroyed) await line.close();
+    outgoing.once('close', () => void lines.end(line));
+    if (outgoing.destroyed) await lines.end(line);
     else await server.connect(transport);
   };
 

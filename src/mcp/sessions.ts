@@ -17,8 +17,8 @@ export interface Sessions {
   close(): Promise<void>;
 }
 
-export function createSessions({ clock }: Pick<Dispatcher, 'clock'>, source: Source): Sessions {
-  const sessions = createLines<Session>(clock);
+export function createSessions({ clock, log }: Pick<Dispatcher, 'clock' | 'log'>, source: Source): Sessions {
+  const sessions = createLines<Session>({ clock, log });
 
   /** Not in the list yet: what turns out to be no handshake must not take another's place. */
   const open = async (caller: Caller): Promise<Session> => {
@@ -75,17 +75,26 @@ export function createSessions({ clock }: Pick<Dispatcher, 'clock'>, source: Sou
 async function answer(session: Session, request: Request, now: () => number): Promise<Response> {
   session.usedAt = now();
   session.busy += 1;
+  let over = false;
+  /** Counts once: the two sides of a stream may both end it. */
   const done = () => {
+    if (over) return;
+    over = true;
     session.busy -= 1;
     session.usedAt = now();
   };
-  const response = await session.transport.handleRequest(request);
-  if (response.body !== null) return new Response(whenOver(response.body, done), response);
-  done();
-  return response;
+  try {
+    const response = await session.transport.handleRequest(request);
+    if (response.body !== null) return new Response(whenOver(response.body, done), response);
+    done();
+    return response;
+  } catch (error) {
+    done();
+    throw error;
+  }
 }
 
-/** The same stream; `over` is called once it has ended, whichever side ended it. */
+/** The same stream; `over` is called when it has ended, by each side that ended it. */
 function whenOver(body: ReadableStream<Uint8Array>, over: () => void): ReadableStream<Uint8Array> {
   const reader = body.getReader();
   return new ReadableStream({

@@ -1,7 +1,9 @@
 // Sessions of 2025-era clients: bound to their key, a hundred at most, ended when idle or when asked.
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { createSource } from '../../src/mcp/news.js';
+import { createSessions } from '../../src/mcp/sessions.js';
 import { agent, operator } from '../helpers/raw-http.js';
-import { createTestApp, createTestClock, type TestApp } from '../helpers/test-app.js';
+import { callers, createTestApp, createTestClock, type TestApp } from '../helpers/test-app.js';
 
 const minute = 60_000;
 
@@ -118,6 +120,40 @@ describe('one session', () => {
     await app.stop();
     expect(await ended).toBe('ended');
   });
+});
+
+test('a client that stopped listening and listens again is not idle; when it has left for good, its session ends', async () => {
+  const clock = createTestClock();
+  const { dispatcher } = await createTestApp({ noWorker: true, clock });
+  const source = createSource(Promise.resolve(dispatcher));
+  const sessions = createSessions(dispatcher, source);
+  onTestFinished(async () => {
+    source.stop();
+    await sessions.close();
+  });
+  const call = (method: string, session: string | null, body?: string) => {
+    const headers = new Headers({
+      Accept: method === 'GET' ? 'text/event-stream' : 'application/json, text/event-stream',
+    });
+    if (body !== undefined) headers.set('Content-Type', 'application/json');
+    if (session !== null) headers.set('Mcp-Session-Id', session);
+    return sessions.fetch(
+      new Request('http://127.0.0.1/mcp', { method, headers, body: body ?? null }),
+      callers.operator,
+    );
+  };
+  const opened = await call('POST', null, JSON.stringify(handshake));
+  await opened.text();
+  const session = opened.headers.get('mcp-session-id');
+  await (await call('GET', session)).body?.cancel();
+  const listening = await call('GET', session);
+  clock.advance(60 * minute);
+  const ping = await call('POST', session, JSON.stringify({ jsonrpc: '2.0', id: 3, method: 'ping' }));
+  expect(ping.status).toBe(200);
+  await ping.text();
+  await listening.body?.cancel();
+  clock.advance(30 * minute + 1);
+  expect((await call('GET', session)).status).toBe(404);
 });
 
 describe('a hundred sessions', () => {

@@ -1,5 +1,6 @@
 // Which of too many lines gives way: one key's flood is its own loss, and no person who is being asked is cut off.
 import { describe, expect, onTestFinished, test } from 'vitest';
+import { silentLog } from '../../src/log.js';
 import { connectionOf } from '../../src/mcp/connection.js';
 import { createLines, type Line } from '../../src/mcp/lines.js';
 import { createTestClock } from '../helpers/test-app.js';
@@ -8,10 +9,10 @@ const callerOf = (keyId: string) => ({ principal: 'operator', channel: 'mcp', ke
 
 function setUp() {
   const clock = createTestClock();
-  const lines = createLines<Line>(clock);
+  const lines = createLines<Line>({ clock, log: silentLog });
   onTestFinished(() => lines.close());
   const ended: string[] = [];
-  const open = async (keyId: string, { asking = false, busy = 0 } = {}): Promise<Line> => {
+  const open = async (keyId: string, { asking = false, busy = 0, stuck = false } = {}): Promise<Line> => {
     const connection = connectionOf(callerOf(keyId), 'legacy', 'a line');
     if (asking) connection.openForms.set('a task', new Promise(() => {}));
     const id = `${keyId}-${opened++}`;
@@ -23,6 +24,7 @@ function setUp() {
       async close() {
         ended.push(id);
         lines.remove(line);
+        if (stuck) throw new Error('the client is gone');
       },
     };
     await lines.add(line);
@@ -104,4 +106,17 @@ test('a line ends half an hour after its last use, unless something on it is bei
   clock.advance(30 * 60_000 + 1);
   expect(await lines.find(idle.id, callerOf('one'))).toBeNull();
   expect(await lines.find(listening.id, callerOf('one'))).toBe(listening);
+});
+
+test('a line that cannot be closed ends no other, and not the process', async () => {
+  const { clock, lines, ended, open } = setUp();
+  const stuck = await open('one', { stuck: true });
+  await open('two', { stuck: true });
+  await open('three');
+  await lines.end(stuck);
+  clock.advance(31 * 60_000);
+  await open('four', { stuck: true });
+  expect(ended).toEqual(['one-0', 'two-1', 'three-2']);
+  await lines.close();
+  expect(ended).toHaveLength(4);
 });
