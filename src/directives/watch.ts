@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import type { FSWatcher } from 'chokidar';
 import type { Log } from '../log.js';
+import { once } from '../once.js';
 
 export interface DiskWatch {
   watch(listener: () => void): () => void;
@@ -11,16 +12,17 @@ export interface DiskWatch {
 }
 
 /**
- * Watches directives/ and execution/ while somebody listens; chokidar is loaded on the first listener. Listeners are also
- * called when the watch begins to see: what changed until then would be news to nobody.
+ * Watches directives/ and execution/ from the first listener on until it is closed; chokidar is loaded by that listener. Listeners
+ * are also called when the watch begins to see: what changed until then would be news to nobody. A watch that cannot begin is
+ * told to the log, and begun again by the next listener: what counts is read from the disk anyway.
  */
 export function createDiskWatch(home: string, log: Log): DiskWatch {
   const listeners = new Set<() => void>();
-  let watcher: Promise<FSWatcher> | undefined;
   const tell = () => {
     for (const listener of [...listeners]) listener();
   };
-  const start = async () => {
+  const warn = (error: unknown) => log.warn('directives.watch_failed', { error });
+  const start = once(async (): Promise<FSWatcher> => {
     const { watch } = await import('chokidar');
     const folders = ['directives', 'execution'].map((folder) => join(home, folder));
     const started = watch(folders, {
@@ -29,23 +31,24 @@ export function createDiskWatch(home: string, log: Log): DiskWatch {
       followSymlinks: false,
     })
       .on('all', tell)
-      .on('error', (error) => log.warn('directives.watch_failed', { error }));
+      .on('error', warn);
     await new Promise<void>((resolve) => started.once('ready', resolve));
     tell();
     return started;
-  };
+  });
   return {
     watch(listener) {
       listeners.add(listener);
-      watcher ??= start();
+      start().catch(warn);
       return () => listeners.delete(listener);
     },
     async ready() {
-      await watcher;
+      await start.begun;
     },
     async close() {
       listeners.clear();
-      await (await watcher)?.close();
+      const watcher = await start.begun?.catch(() => undefined);
+      await watcher?.close();
     },
   };
 }

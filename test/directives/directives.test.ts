@@ -1,6 +1,6 @@
 import { mkdirSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import { createDirectives } from '../../src/directives/load.js';
 import { createDiskWatch } from '../../src/directives/watch.js';
 import { silentLog } from '../../src/log.js';
@@ -130,4 +130,22 @@ test('a change on the disk is told to who listens', async () => {
   writeFiles(home, { 'directives/b.md': fenced('title: B') });
   await news;
   await disk.close();
+});
+
+test('a watch that cannot begin is told to the log, ends nothing, and begins with the next listener', async () => {
+  const home = temporaryFolder();
+  writeFiles(home, { 'directives/a.md': fenced('title: A'), 'execution/a.py': '' });
+  const { watch } = await vi.importActual<typeof import('chokidar')>('chokidar');
+  const begin = vi.fn(watch).mockImplementationOnce(() => {
+    throw new Error('no more watches');
+  });
+  vi.doMock('chokidar', () => ({ watch: begin }));
+  onTestFinished(() => void vi.doUnmock('chokidar'));
+  const log = { ...silentLog, warn: vi.fn() };
+  const disk = createDiskWatch(home, log);
+  onTestFinished(() => disk.close());
+  disk.watch(() => {});
+  await vi.waitFor(() => expect(log.warn).toHaveBeenCalledWith('directives.watch_failed', expect.anything()));
+  const news = new Promise<void>((resolve) => disk.watch(resolve));
+  await news;
 });
