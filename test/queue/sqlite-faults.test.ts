@@ -2,7 +2,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import Sqlite from 'better-sqlite3';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { systemClock } from '../../src/clock.js';
 import { openConnection } from '../../src/queue/sqlite/connection.js';
 import { openSqliteStore, storeOn } from '../../src/queue/sqlite/index.js';
@@ -232,6 +232,55 @@ describe('another process that holds the write lock', () => {
     await expect(store.tasks.create(newTask({ id: 'a' }), model)).rejects.toMatchObject({ code: 'store_busy' });
     holder.exec('COMMIT');
     expect((await store.tasks.create(newTask({ id: 'a' }), model)).created).toBe(true);
+  });
+});
+
+describe('a busy spell', () => {
+  it('refuses the moves that waited long, and lets one that came late wait its own time', async () => {
+    let now = 0;
+    const { home, store } = open(undefined, { busyLimitMs: 10_000, monotonic: () => now });
+    const holder = new Sqlite(fileIn(home));
+    onTestFinished(() => void holder.close());
+    holder.exec('BEGIN IMMEDIATE');
+    const early = store.tasks.create(newTask({ id: 'early' }), model);
+    await triedOnce();
+    now = 9_999;
+    const late = store.tasks.create(newTask({ id: 'late' }), model);
+    await triedOnce();
+    now = 10_000;
+    await expect(early).rejects.toMatchObject({ code: 'store_busy' });
+    holder.exec('COMMIT');
+    expect((await late).created).toBe(true);
+    expect(await store.tasks.get('early')).toBeNull();
+  });
+
+  /** A try blocks for the busy timeout of a few milliseconds in the turn that follows. */
+  const triedOnce = () => new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
+});
+
+describe('a rollback that the disk refuses too', () => {
+  it('answers every move that shared it, and the next one finds nothing of them', async () => {
+    const { db, store, write } = open();
+    const prototype = Object.getPrototypeOf(db.prepare('SELECT 1')) as Sqlite.Statement;
+    const { run } = prototype;
+    let refused = 0;
+    const broken = vi.spyOn(prototype, 'run').mockImplementation(function (this: Sqlite.Statement, ...given) {
+      if (this.source !== 'ROLLBACK') return run.apply(this, given);
+      refused += 1;
+      throw Object.assign(new Error('disk I/O error'), { code: 'SQLITE_IOERR' });
+    });
+    const move = (name: string) => () => {
+      db.prepare("INSERT INTO facts VALUES (?, '1')").run(name);
+      throw new Error('no');
+    };
+    const answers = await Promise.allSettled(['first', 'second'].map((name) => write(true, move(name))));
+    expect(await codes(answers)).toEqual(['store_unavailable', 'store_unavailable']);
+    expect([refused, db.inTransaction]).toEqual([2, true]);
+    await expect(write(true, move('third'))).rejects.toMatchObject({ code: 'store_unavailable' });
+    broken.mockRestore();
+    await store.tasks.create(newTask({ id: 'after' }), model);
+    expect([await store.ledger.fact('first'), await store.ledger.fact('third')]).toEqual([null, null]);
+    expect(await store.tasks.get('after')).not.toBeNull();
   });
 });
 

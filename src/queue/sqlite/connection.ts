@@ -1,6 +1,7 @@
 // The one connection to the file, and the one way to write: moves that wait in the same turn share a transaction, each in
 // a savepoint of its own, and nobody is answered before the commit that holds their move.
 import type { Database } from 'better-sqlite3';
+import { systemClock } from '../../clock.js';
 import { DispatcherError } from '../../errors.js';
 import { isBusy, translate } from './faults.js';
 import { busyStepMs, openDatabase } from './open.js';
@@ -31,15 +32,18 @@ export interface Connection {
 export interface ConnectionOptions {
   /** How long a move waits for another process's transaction before it gives up. */
   busyLimitMs?: number;
+  monotonic?: () => number;
 }
 
-export function openConnection(path: string, { busyLimitMs = 10_000 }: ConnectionOptions = {}): Connection {
+export function openConnection(
+  path: string,
+  { busyLimitMs = 10_000, monotonic = systemClock.monotonic }: ConnectionOptions = {},
+): Connection {
   const db = openDatabase(path);
   const listeners = new Set<() => void>();
   let waiting: Job[] = [];
   let scheduled = false;
   let closing = false;
-  let busySince: number | null = null;
   let synchronous = '';
   let dataVersion = 0;
   let sinceCheckpoint = 0;
@@ -47,6 +51,7 @@ export function openConnection(path: string, { busyLimitMs = 10_000 }: Connectio
 
   const statement = {
     begin: db.prepare('BEGIN IMMEDIATE'),
+    rollback: db.prepare('ROLLBACK'),
     changes: db.prepare<[], number>('SELECT total_changes()').pluck(),
     dataVersion: db.prepare<[], number>('PRAGMA data_version').pluck(),
   };
@@ -63,6 +68,8 @@ export function openConnection(path: string, { busyLimitMs = 10_000 }: Connectio
   };
 
   const begin = (durable: boolean) => {
+    // A failing disk may have refused the rollback as well: nobody was told that anything of it was done.
+    if (db.inTransaction) statement.rollback.run();
     const wanted = durable ? 'FULL' : 'NORMAL';
     if (synchronous !== wanted) db.pragma(`synchronous = ${wanted}`);
     synchronous = wanted;
@@ -78,7 +85,6 @@ export function openConnection(path: string, { busyLimitMs = 10_000 }: Connectio
       waitOrGiveUp(error);
       return;
     }
-    busySince = null;
     const jobs = waiting;
     waiting = [];
     const before = statement.changes.get();
@@ -96,16 +102,17 @@ export function openConnection(path: string, { busyLimitMs = 10_000 }: Connectio
     quietly(() => db.pragma('wal_checkpoint(PASSIVE)'));
   };
 
+  /** Each move waits its own time: one that comes late in a busy spell is not refused with those that waited long. */
   const waitOrGiveUp = (error: unknown) => {
-    busySince ??= performance.now();
-    if (isBusy(error) && performance.now() - busySince < busyLimitMs) {
-      schedule((run) => setTimeout(run, busyStepMs * (1 + Math.random())));
-      return;
-    }
-    busySince = null;
-    const jobs = waiting;
-    waiting = [];
-    for (const { reject } of jobs) reject(translate(error));
+    const at = monotonic();
+    const waits = (job: Job) => {
+      job.busySince ??= at;
+      return isBusy(error) && at - job.busySince < busyLimitMs;
+    };
+    const refused = waiting.filter((job) => !waits(job));
+    waiting = waiting.filter(waits);
+    if (waiting.length > 0) schedule((run) => setTimeout(run, busyStepMs * (1 + Math.random())));
+    for (const { reject } of refused) reject(translate(error));
   };
 
   const enqueue = <T>(durable: boolean, move: () => T) =>
@@ -128,13 +135,13 @@ export function openConnection(path: string, { busyLimitMs = 10_000 }: Connectio
       return enqueue(durable, move);
     },
     async read(look) {
-      const since = performance.now();
+      const since = monotonic();
       for (;;) {
         if (!db.open) throw closed();
         try {
           return await look();
         } catch (error) {
-          if (!isBusy(error) || performance.now() - since >= busyLimitMs) throw translate(error);
+          if (!isBusy(error) || monotonic() - since >= busyLimitMs) throw translate(error);
           await new Promise((resolve) => setTimeout(resolve, busyStepMs));
         }
       }

@@ -5,6 +5,8 @@ import { translate } from './faults.js';
 export interface Job {
   durable: boolean;
   move: () => unknown;
+  /** When another process's lock first kept it waiting. */
+  busySince?: number;
   resolve(value: unknown): void;
   reject(error: unknown): void;
 }
@@ -47,13 +49,20 @@ export function createSettler(db: Database): (jobs: Job[]) => void {
     return answers;
   };
 
+  /** Where even that fails the error before it is told; the next transaction begins with it. */
+  const rollBackQuietly = () => {
+    try {
+      if (db.inTransaction) rollback.run();
+    } catch {}
+  };
+
   return (jobs) => {
     let answers: Answer[];
     try {
       answers = runAll(jobs);
     } catch (error) {
       // The transaction that all were in is gone: nobody's move was kept.
-      if (db.inTransaction) rollback.run();
+      rollBackQuietly();
       for (const { reject } of jobs) reject(translate(error));
       return;
     }
