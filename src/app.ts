@@ -118,13 +118,16 @@ export async function createApp({
 
     let worker: WorkerLoop | null = null;
     let grace = 0;
-    const workerState = () => worker?.state ?? 'off';
+    // Of several that start at once each must see that the others' workers are coming.
+    let awaited: WorkerLoop['state'] = 'off';
+    const workerState = () => worker?.state ?? awaited;
 
     const start = async () => {
       if (kind === 'command') throw new Error('A command has nothing to start.');
       if (kind === 'serve') assertKeysFit(config, log);
       const own = await listenForScripts();
       const main = kind === 'serve' ? await listenForAll(config.host, config.port) : own;
+      if (!noWorker) awaited = 'standby';
       await presence.join(kind === 'worker' ? null : main.address, workerState);
       closers.push(() => presence.leave());
       if (config.webhook !== null) await startWebhook(config.webhook);

@@ -20,7 +20,10 @@ export interface Presence {
   /** Tells the home at once what the worker does, rather than with the next regular beat. */
   beat(): Promise<void>;
   leave(): Promise<void>;
-  /** Whether this process's worker may take tasks: one in a `doe mcp` stands back while another's worker lives. */
+  /**
+   * Whether this process's worker may take tasks: one in a `doe mcp` stands back while another's worker lives, and while it
+   * is not on the home's list. At any one state of the list at most one of several leads.
+   */
   mayLead(): Promise<boolean>;
   /** Where a person finds the page: a living `doe serve`, else this process, else the default. */
   pageAddress(): Promise<string>;
@@ -30,7 +33,6 @@ const defaultAddress = 'http://127.0.0.1:3001';
 
 export function createPresence({ store, kind, version, leaseMs, clock, log }: PresenceOptions): Presence {
   const processId = newProcessId();
-  const startedAt = clock.now();
   const lastSeen = new Map<string, { beat: number; since: number }>();
   let ownAddress: string | null = null;
   let timer: NodeJS.Timeout | undefined;
@@ -45,7 +47,7 @@ export function createPresence({ store, kind, version, leaseMs, clock, log }: Pr
     return true;
   };
 
-  const others = async () => (await store.ledger.processes()).filter((row) => row.id !== processId && lives(row));
+  const others = (rows: ProcessRow[]) => rows.filter((row) => row.id !== processId && lives(row));
 
   return {
     processId,
@@ -74,14 +76,17 @@ export function createPresence({ store, kind, version, leaseMs, clock, log }: Pr
     },
     async mayLead() {
       if (kind !== 'mcp') return true;
-      const outranks = (row: ProcessRow) =>
-        row.worker !== 'off' &&
-        (row.kind !== 'mcp' || row.startedAt < startedAt || (row.startedAt === startedAt && row.id < processId));
-      return !(await others()).some(outranks);
+      const rows = await store.ledger.processes();
+      const own = rows.findIndex(({ id }) => id === processId);
+      // All compare what stands in the store, in the store's own order: a clock of one's own could say that both came first.
+      const outranks = (row: ProcessRow) => row.worker !== 'off' && (row.kind !== 'mcp' || rows.indexOf(row) < own);
+      return own !== -1 && !others(rows).some(outranks);
     },
     async pageAddress() {
       if (kind === 'serve' && ownAddress !== null) return ownAddress;
-      const serving = (await others()).find((row) => row.kind === 'serve' && row.address !== null);
+      const serving = others(await store.ledger.processes()).find(
+        (row) => row.kind === 'serve' && row.address !== null,
+      );
       return serving?.address ?? ownAddress ?? defaultAddress;
     },
   };

@@ -457,7 +457,7 @@ export interface LedgerStore {
   /** Says that this process lives, and what its worker does. */
   beat(processId: string, worker: ProcessRow['worker']): Promise<void>;
   leave(processId: string): Promise<void>;
-  /** All that have joined and not left. Whether one still lives is the observer's judgement: its beat must move. */
+  /** All that have joined and not left, by `startedAt` and then by id. Whether one still lives is the observer's judgement: its beat must move. */
   processes(): Promise<ProcessRow[]>;
 
   anneals(filter: {

@@ -1,0 +1,63 @@
+// Who lives on a home, as the processes on it judge each other.
+import { expect, onTestFinished, test } from 'vitest';
+import { silentLog } from '../src/log.js';
+import { createPresence, type Presence } from '../src/presence.js';
+import { openSqliteStore } from '../src/queue/sqlite/index.js';
+import type { ProcessKind } from '../src/queue/store.js';
+import { model } from './helpers/store-fixtures.js';
+import { createTestClock, temporaryFolder } from './helpers/test-app.js';
+
+const leaseMs = 30_000;
+
+function aHome() {
+  const clock = createTestClock();
+  const store = openSqliteStore({ home: temporaryFolder(), clock });
+  onTestFinished(() => store.close());
+  const create = (kind: ProcessKind = 'mcp') => {
+    const presence = createPresence({ store, kind, version: '1', leaseMs, clock, log: silentLog });
+    onTestFinished(() => presence.leave().catch(() => {}));
+    return presence;
+  };
+  const join = (presence: Presence) => presence.join('http://127.0.0.1:1', () => 'standby');
+  const leaders = async (all: Presence[]) => {
+    const lead = await Promise.all(all.map((one) => one.mayLead()));
+    return lead.filter(Boolean).length;
+  };
+  return { clock, store, create, join, leaders };
+}
+
+test('of two that were created in one order and joined later, one leads', async () => {
+  const { clock, create, join, leaders } = aHome();
+  const first = create();
+  clock.advance(5);
+  const second = create();
+  clock.advance(5);
+  await join(first);
+  clock.advance(5);
+  await join(second);
+  expect([await first.mayLead(), await second.mayLead()]).toEqual([true, false]);
+  await first.leave();
+  expect(await leaders([second])).toBe(1);
+});
+
+test('of several that join while the clock is set back or stands still, one leads', async () => {
+  const { clock, store, create, join, leaders } = aHome();
+  const all = [create()];
+  for (const jump of [0, -3_600_000, 0, -1, 7_200_000, -86_400_000]) {
+    await store.ledger.record({ taskId: null, type: 'paused', assurance: null, data: {} }, model);
+    for (const one of all.slice(-1)) await join(one);
+    expect(await leaders(all)).toBe(1);
+    clock.jump(jump);
+    all.push(create());
+  }
+});
+
+test('one that has not joined, or was taken off the list, does not lead', async () => {
+  const { store, create, join } = aHome();
+  const presence = create();
+  expect(await presence.mayLead()).toBe(false);
+  await join(presence);
+  expect(await presence.mayLead()).toBe(true);
+  await store.ledger.leave(presence.processId);
+  expect(await presence.mayLead()).toBe(false);
+});
