@@ -17,7 +17,7 @@ export interface PresenceOptions {
 export interface Presence {
   readonly processId: string;
   join(address: string | null, worker: () => ProcessRow['worker']): Promise<void>;
-  /** Tells the home at once what the worker does, rather than with the next regular beat. */
+  /** Tells the home at once what the worker does, rather than with the next regular beat. Puts the process back on the list where it is missing. */
   beat(): Promise<void>;
   leave(): Promise<void>;
   /**
@@ -37,6 +37,7 @@ export function createPresence({ store, kind, version, leaseMs, clock, log }: Pr
   let ownAddress: string | null = null;
   let timer: NodeJS.Timeout | undefined;
   let beat = async () => {};
+  let left = false;
 
   /** A beat that has not moved for a lease, or a pid that is gone from this host, is a dead process. */
   const lives = (row: ProcessRow): boolean => {
@@ -54,23 +55,21 @@ export function createPresence({ store, kind, version, leaseMs, clock, log }: Pr
     async join(address, worker) {
       if (kind === 'command') return;
       ownAddress = address;
-      await store.ledger.join({
-        id: processId,
-        kind,
-        host: hostname(),
-        pid: process.pid,
-        pidStart: null,
-        address,
-        worker: worker(),
-        version,
-      });
-      beat = () =>
-        store.ledger.beat(processId, worker()).catch((error: unknown) => log.warn('process.beat_failed', { error }));
+      const about = { id: processId, kind, host: hostname(), pid: process.pid, pidStart: null, address, version };
+      const list = () => store.ledger.join({ ...about, worker: worker() });
+      const show = async () => {
+        const known = await store.ledger.beat(processId, worker());
+        // A process that slept, as under a laptop's lid, was taken for dead and off the list.
+        if (!known && !left) await list();
+      };
+      await list();
+      beat = () => show().catch((error: unknown) => log.warn('process.beat_failed', { error }));
       timer = setInterval(beat, leaseMs / 3);
       timer.unref();
     },
     beat: () => beat(),
     async leave() {
+      left = true;
       clearInterval(timer);
       await store.ledger.leave(processId);
     },

@@ -61,3 +61,18 @@ test('one that has not joined, or was taken off the list, does not lead', async 
   await store.ledger.leave(presence.processId);
   expect(await presence.mayLead()).toBe(false);
 });
+
+test('one that was taken off the list while it slept is back with its next beat, and after it left no beat brings it back', async () => {
+  const { store, create, join } = aHome();
+  const presence = create('serve');
+  await join(presence);
+  const [listed] = await store.ledger.processes();
+  await store.ledger.leave(presence.processId);
+  await presence.beat();
+  expect(await store.ledger.processes()).toEqual([{ ...listed, beat: 0 }]);
+  await store.ledger.leave(presence.processId);
+  const late = presence.beat();
+  await Promise.all([presence.leave(), late]);
+  await presence.beat();
+  expect(await store.ledger.processes()).toEqual([]);
+});

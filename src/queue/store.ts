@@ -454,8 +454,8 @@ export interface LedgerStore {
   verify(): Promise<AuditReport>;
 
   join(process: Omit<ProcessRow, 'beat' | 'beatAt' | 'startedAt'>): Promise<void>;
-  /** Says that this process lives, and what its worker does. */
-  beat(processId: string, worker: ProcessRow['worker']): Promise<void>;
+  /** Says that this process lives, and what its worker does; false where it is not on the list: it left, or others took it for dead. */
+  beat(processId: string, worker: ProcessRow['worker']): Promise<boolean>;
   leave(processId: string): Promise<void>;
   /** All that have joined and not left, by `startedAt` and then by id. Whether one still lives is the observer's judgement: its beat must move. */
   processes(): Promise<ProcessRow[]>;

@@ -186,11 +186,12 @@ export function recordConformance(under: StoreUnderTest): void {
       const [joined] = await store.ledger.processes();
       expect(joined).toMatchObject({ ...process, startedAt: clock.now(), beatAt: clock.now() });
       clock.advance(1000);
-      await store.ledger.beat('p1', 'standby');
+      expect(await store.ledger.beat('p1', 'standby')).toBe(true);
       const [beaten] = await store.ledger.processes();
       expect(beaten).toMatchObject({ worker: 'standby', beatAt: clock.now() });
       expect(must(beaten).beat).toBeGreaterThan(must(joined).beat);
       await store.ledger.leave('p1');
+      expect(await store.ledger.beat('p1', 'on')).toBe(false);
       expect(await store.ledger.processes()).toEqual([]);
     });
 

@@ -97,7 +97,7 @@ export function createLedgerStore({ db, write, events }: Context): LedgerStore {
     verify: () => verifyTrail(db),
 
     join: (process) => write(false, () => void join.run({ ...process, at: events.time() })),
-    beat: (processId, worker) => write(false, () => void beat.run(events.time(), worker, processId)),
+    beat: (processId, worker) => write(false, () => beat.run(events.time(), worker, processId).changes > 0),
     leave: (processId) => write(false, () => void leave.run(processId)),
     processes: async () => processes.all().map(toProcess),
 
