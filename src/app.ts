@@ -110,6 +110,7 @@ export async function createApp({
       automations,
       integrations,
       redact,
+      processes: presence.processes,
       pageAddress: async () => config.publicUrl ?? underPageName(await presence.pageAddress()),
       // The plain address: programs know it too. The page leads a browser on to its own name.
       approveUrl: async (taskId) =>

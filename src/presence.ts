@@ -1,6 +1,7 @@
-// Who lives on this home. A process shows that it lives by a counter that moves; others judge it by their own monotonic clock.
+// This process among those that live on the home: it shows that it lives by a counter that moves, and judges the others by theirs.
 import { hostname } from 'node:os';
 import type { Clock } from './clock.js';
+import { createObserver, type JudgedProcess } from './living.js';
 import type { Log } from './log.js';
 import type { ProcessKind, ProcessRow, Store } from './queue/store.js';
 import { newProcessId } from './tasks/task.js';
@@ -20,6 +21,8 @@ export interface Presence {
   /** Tells the home at once what the worker does, rather than with the next regular beat. Puts the process back on the list where it is missing. */
   beat(): Promise<void>;
   leave(): Promise<void>;
+  /** The home's list, this process among them, each with our judgement. */
+  processes(): Promise<JudgedProcess[]>;
   /**
    * Whether this process's worker may take tasks: one in a `doe mcp` stands back while another's worker lives, and while it
    * is not on the home's list. At any one state of the list at most one of several leads.
@@ -33,25 +36,19 @@ const defaultAddress = 'http://127.0.0.1:3001';
 
 export function createPresence({ store, kind, version, leaseMs, clock, log }: PresenceOptions): Presence {
   const processId = newProcessId();
-  const lastSeen = new Map<string, { beat: number; since: number }>();
+  const look = createObserver({ ledger: store.ledger, leaseMs, clock });
   let ownAddress: string | null = null;
   let timer: NodeJS.Timeout | undefined;
   let beat = async () => {};
   let left = false;
 
-  /** A beat that has not moved for a lease, or a pid that is gone from this host, is a dead process. */
-  const lives = (row: ProcessRow): boolean => {
-    if (row.host === hostname() && !pidExists(row.pid)) return false;
-    const seen = lastSeen.get(row.id);
-    if (seen?.beat === row.beat) return clock.monotonic() - seen.since < leaseMs;
-    lastSeen.set(row.id, { beat: row.beat, since: clock.monotonic() });
-    return true;
-  };
-
-  const others = (rows: ProcessRow[]) => rows.filter((row) => row.id !== processId && lives(row));
+  const isOther = ({ id }: ProcessRow) => id !== processId;
+  const processes = async () =>
+    (await look()).map((row) => (isOther(row) ? row : { ...row, alive: true, gone: false }));
 
   return {
     processId,
+    processes,
     async join(address, worker) {
       if (kind === 'command') return;
       ownAddress = address;
@@ -64,7 +61,14 @@ export function createPresence({ store, kind, version, leaseMs, clock, log }: Pr
       };
       await list();
       beat = () => show().catch((error: unknown) => log.warn('process.beat_failed', { error }));
-      timer = setInterval(beat, leaseMs / 3);
+      // A look with each beat: who is asked once an hour would take for alive whoever moved since.
+      timer = setInterval(
+        () =>
+          void beat()
+            .then(look)
+            .catch(() => {}),
+        leaseMs / 3,
+      );
       timer.unref();
     },
     beat: () => beat(),
@@ -75,27 +79,17 @@ export function createPresence({ store, kind, version, leaseMs, clock, log }: Pr
     },
     async mayLead() {
       if (kind !== 'mcp') return true;
-      const rows = await store.ledger.processes();
-      const own = rows.findIndex(({ id }) => id === processId);
+      const all = await processes();
+      const own = all.findIndex((row) => !isOther(row));
       // All compare what stands in the store, in the store's own order: a clock of one's own could say that both came first.
-      const outranks = (row: ProcessRow) => row.worker !== 'off' && (row.kind !== 'mcp' || rows.indexOf(row) < own);
-      return own !== -1 && !others(rows).some(outranks);
+      const outranks = (row: JudgedProcess) =>
+        isOther(row) && row.alive && row.worker !== 'off' && (row.kind !== 'mcp' || all.indexOf(row) < own);
+      return own !== -1 && !all.some(outranks);
     },
     async pageAddress() {
       if (kind === 'serve' && ownAddress !== null) return ownAddress;
-      const serving = others(await store.ledger.processes()).find(
-        (row) => row.kind === 'serve' && row.address !== null,
-      );
-      return serving?.address ?? ownAddress ?? defaultAddress;
+      const serving = (row: JudgedProcess) => isOther(row) && row.alive && row.kind === 'serve' && row.address !== null;
+      return (await processes()).find(serving)?.address ?? ownAddress ?? defaultAddress;
     },
   };
-}
-
-function pidExists(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
-  }
 }

@@ -65,7 +65,7 @@ const layers: readonly (readonly string[])[] = [
     'unified-diff.ts',
     'whole-file.ts',
   ],
-  ['queue', 'acks', 'directives', 'anneal', 'integrations', 'presence.ts'],
+  ['queue', 'acks', 'directives', 'anneal', 'integrations', 'living.ts', 'presence.ts'],
   ['tools', 'automations', 'worker'],
   ['mcp', 'resources', 'http-bridge'],
   ['app.ts'],

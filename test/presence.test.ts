@@ -1,5 +1,8 @@
 // Who lives on a home, as the processes on it judge each other.
+import { spawnSync } from 'node:child_process';
+import { hostname } from 'node:os';
 import { expect, onTestFinished, test } from 'vitest';
+import { createObserver } from '../src/living.js';
 import { silentLog } from '../src/log.js';
 import { createPresence, type Presence } from '../src/presence.js';
 import { openSqliteStore } from '../src/queue/sqlite/index.js';
@@ -75,4 +78,30 @@ test('one that was taken off the list while it slept is back with its next beat,
   await Promise.all([presence.leave(), late]);
   await presence.beat();
   expect(await store.ledger.processes()).toEqual([]);
+});
+
+test('a process is alive while its beat moves within a lease by our own clock, and gone after ten without one; a dead pid of this host counts at once', async () => {
+  const { clock, store } = aHome();
+  const look = createObserver({ ledger: store.ledger, leaseMs, clock });
+  const about = { kind: 'worker', pidStart: null, address: null, worker: 'on', version: '1' } as const;
+  const deadPid = spawnSync('true').pid;
+  await store.ledger.join({ ...about, id: 'far', host: 'elsewhere', pid: deadPid });
+  await store.ledger.join({ ...about, id: 'here', host: hostname(), pid: process.pid });
+  await store.ledger.join({ ...about, id: 'dead', host: hostname(), pid: deadPid });
+  const judged = async () => {
+    const rows = await look();
+    return [rows.filter(({ alive }) => alive), rows.filter(({ gone }) => gone)].map((some) => some.map(({ id }) => id));
+  };
+  expect(await judged()).toEqual([['far', 'here'], []]);
+  clock.jump(7 * 86_400_000);
+  clock.advance(leaseMs - 1);
+  expect(await judged()).toEqual([['far', 'here'], []]);
+  await store.ledger.beat('far', 'on');
+  await judged();
+  clock.advance(1);
+  expect(await judged()).toEqual([['far'], []]);
+  clock.advance(10 * leaseMs - 2);
+  expect(await judged()).toEqual([[], ['dead', 'here']]);
+  await store.ledger.beat('here', 'on');
+  expect((await judged())[0]).toEqual(['here']);
 });

@@ -1,12 +1,12 @@
 // Finds the bridge of this home and checks that it is ours: an HMAC over our nonce and the address that we dialed.
 import { randomBytes, timingSafeEqual } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { healthProver } from '../acks/health-proof.js';
 import { systemClock } from '../clock.js';
 import type { Config } from '../config.js';
 import { DispatcherError } from '../errors.js';
+import { createObserver } from '../living.js';
 import type { ProcessRow } from '../queue/store.js';
 import { quietLog } from './output.js';
 
@@ -48,21 +48,13 @@ async function livingBridges(config: Config): Promise<string[]> {
   });
   try {
     const rank = ({ kind }: ProcessRow) => (kind === 'serve' ? 0 : 1);
-    return (await store.ledger.processes())
-      .filter((row) => row.host !== hostname() || pidExists(row.pid))
+    const look = createObserver({ ledger: store.ledger, leaseMs: config.leaseMs, clock: systemClock });
+    return (await look())
+      .filter(({ alive }) => alive)
       .sort((one, other) => rank(one) - rank(other) || other.startedAt - one.startedAt)
       .flatMap(({ address }) => (address === null ? [] : [address]));
   } finally {
     await store.close();
-  }
-}
-
-function pidExists(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
   }
 }
 

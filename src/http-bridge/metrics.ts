@@ -10,7 +10,7 @@ const secondsOf = (ms: number): number => ms / 1000;
 const buckets = [0.1, 0.5, 1, 5, 15, 60, 300, 900, 3600];
 
 export async function metricsText(
-  { store, version, clock }: Dispatcher,
+  { store, version, clock, processes: list }: Dispatcher,
   refusals: RefusalCount,
 ): Promise<{ contentType: string; text: string }> {
   const registry = new Registry();
@@ -26,11 +26,11 @@ export async function metricsText(
   );
   const processes = new Gauge({
     name: 'doe_processes',
-    help: 'Processes of the home by kind and worker state.',
+    help: 'Living processes of the home by kind and worker state.',
     labelNames: ['kind', 'worker'],
     registers,
   });
-  for (const { kind, worker } of await store.ledger.processes()) processes.inc({ kind, worker });
+  for (const { kind, worker, alive } of await list()) if (alive) processes.inc({ kind, worker });
 
   const figures = await store.ledger.figures(buckets.map((seconds) => seconds * 1000));
   new Gauge({

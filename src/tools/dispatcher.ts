@@ -6,6 +6,7 @@ import type { Clock } from '../clock.js';
 import type { Config } from '../config.js';
 import type { Directives } from '../directives/index.js';
 import type { Integrations } from '../integrations/index.js';
+import type { JudgedProcess } from '../living.js';
 import type { Log } from '../log.js';
 import type { Store } from '../queue/store.js';
 
@@ -22,6 +23,8 @@ export interface Dispatcher {
   readonly integrations: Integrations;
   /** Takes every known secret value out of a text. */
   readonly redact: (text: string) => string;
+  /** The processes on the home's list, each with whether it lives. */
+  processes(): Promise<JudgedProcess[]>;
   /** Where the page answers now, without a slash at its end. */
   pageAddress(): Promise<string>;
   /** Where a person decides over this task: a page's address without any secret in it. */

@@ -31,7 +31,6 @@ export function createRescue({ dispatcher, processId, random, isOurs }: RescueOp
   const { store, clock, config, log, annealer } = dispatcher;
   const housekeeping = createHousekeeping(dispatcher);
   let seen = new Map<string, { beat: number; since: number }>();
-  let beats = new Map<string, { beat: number; since: number }>();
 
   const stoodStill = ({ runId, beat, leaseMs }: Lease): boolean => {
     const before = seen.get(runId);
@@ -80,15 +79,8 @@ export function createRescue({ dispatcher, processId, random, isOurs }: RescueOp
     if (aid !== null) await annealer.open(aid);
   };
 
-  /** A process that shows no beat for ten leases by our own clock has left without saying so. */
   const forgetTheGone = async () => {
-    const rows = (await store.ledger.processes()).filter(({ id }) => id !== processId);
-    beats = new Map([...beats].filter(([id]) => rows.some((row) => row.id === id)));
-    for (const { id, beat } of rows) {
-      const before = beats.get(id);
-      if (before?.beat !== beat) beats.set(id, { beat, since: clock.monotonic() });
-      else if (clock.monotonic() - before.since >= 10 * config.leaseMs) await store.ledger.leave(id);
-    }
+    for (const { id, gone } of await dispatcher.processes()) if (gone) await store.ledger.leave(id);
   };
 
   return {

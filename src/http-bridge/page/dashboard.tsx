@@ -1,6 +1,6 @@
 // The home at a glance: counts, the last day, what runs, what failed, who works.
 import type { Hono } from 'hono';
-import type { ProcessRow } from '../../queue/store.js';
+import type { JudgedProcess } from '../../living.js';
 import { type TaskStatus, taskStatuses } from '../../tasks/states.js';
 import type { Task } from '../../tasks/task.js';
 import type { Dispatcher } from '../../tools/dispatcher.js';
@@ -33,27 +33,21 @@ interface DashboardFacts {
   running: { task: Task; lastLine: string | null }[];
   waiting: Task[];
   broken: Task[];
-  processes: Process[];
+  processes: JudgedProcess[];
   paused: boolean;
 }
 
-/** One that has shown no sign of life for a lease is dead or asleep. */
-interface Process extends ProcessRow {
-  alive: boolean;
-}
-
 async function gather(dispatcher: Dispatcher): Promise<DashboardFacts> {
-  const { tasks, logs, ledger } = dispatcher.store;
+  const { tasks, logs } = dispatcher.store;
   const list = async (status: TaskStatus, limit = shownOfEach, oldestFirst = false) =>
     (await tasks.list({ status, limit, oldestFirst })).tasks;
-  const now = await dispatcher.store.now();
   const [counts, running, waiting, toRepair, failed, processes, paused] = await Promise.all([
     tasks.counts(),
     list('running', runningShown),
     list('awaiting_ack', shownOfEach, true),
     list('needs_anneal'),
     list('failed'),
-    ledger.processes(),
+    dispatcher.processes(),
     tasks.paused(),
   ]);
   return {
@@ -64,7 +58,7 @@ async function gather(dispatcher: Dispatcher): Promise<DashboardFacts> {
     ),
     waiting,
     broken: [...toRepair, ...failed].sort((one, other) => other.updatedAt - one.updatedAt).slice(0, shownOfEach),
-    processes: processes.map((row) => ({ ...row, alive: now - row.beatAt < dispatcher.config.leaseMs })),
+    processes,
     paused,
   };
 }
@@ -146,7 +140,7 @@ const Running = ({ running }: { running: DashboardFacts['running'] }) => (
   </ul>
 );
 
-const Processes = ({ processes }: { processes: Process[] }) => (
+const Processes = ({ processes }: { processes: JudgedProcess[] }) => (
   <section class="scroll" tabindex={0} aria-label="Processes">
     <table class="stack">
       <thead>

@@ -1,4 +1,6 @@
+import { spawnSync } from 'node:child_process';
 import { request } from 'node:http';
+import { hostname } from 'node:os';
 import { expect, onTestFinished, test } from 'vitest';
 import { acknowledge, createTask } from '../../../src/tools/index.js';
 import { callers, createTestApp, helloHome, type TestApp } from '../../helpers/test-app.js';
@@ -129,6 +131,16 @@ test('open pages hear of a change that another process of the home made', async 
   expect(await heard).toMatch(
     /event: hello\ndata: \{"seq":\d+,"waiting":0\}[\s\S]*event: change\ndata: \{"seq":\d+,"tasks":\["elsewhere"\],"waiting":1\}/,
   );
+});
+
+test('a worker that was killed is shown as dead from the first look, however young its last beat', async () => {
+  const app = await createTestApp({ noWorker: true });
+  const pid = spawnSync('true').pid;
+  const about = { kind: 'worker', pidStart: null, address: null, worker: 'on', version: '1' } as const;
+  await app.dispatcher.store.ledger.join({ ...about, id: 'killed', host: hostname(), pid });
+  const { body } = await (await signedIn(app)).get('/ui');
+  expect(body).toContain('no sign of life');
+  expect(body).toContain('0 alive');
 });
 
 test('a task is sent round again, run again as a new one, and cancelled', async () => {
