@@ -1,7 +1,9 @@
 // The root: builds every adapter, hands them in, and closes them in reverse order.
+
 import { createAcks } from './acks/issue.js';
 import { assertStrongSecret } from './acks/keys.js';
 import { rememberSecret } from './acks/rotation.js';
+import { configuredAddress } from './address.js';
 import { createAnnealer } from './anneal/bundle.js';
 import { createAutomations } from './automations/runner.js';
 import { type Clock, systemClock } from './clock.js';
@@ -96,7 +98,15 @@ export async function createApp({
     const automations = createAutomations({ config, store, integrations, log, redact });
     closers.push(() => automations.close());
     const annealer = createAnnealer({ home: config.home, store, redact, log });
-    const presence = createPresence({ store, kind, version, leaseMs: config.leaseMs, clock, log });
+    const presence = createPresence({
+      store,
+      kind,
+      version,
+      leaseMs: config.leaseMs,
+      configured: configuredAddress(config),
+      clock,
+      log,
+    });
 
     const dispatcher: Dispatcher = {
       config,

@@ -11,6 +11,8 @@ export interface PresenceOptions {
   kind: ProcessKind | 'command';
   version: string;
   leaseMs: number;
+  /** Where a `doe serve` of these settings would answer. */
+  configured: string;
   clock: Clock;
   log: Log;
 }
@@ -28,13 +30,11 @@ export interface Presence {
    * is not on the home's list. At any one state of the list at most one of several leads.
    */
   mayLead(): Promise<boolean>;
-  /** Where a person finds the page: a living `doe serve`, else this process, else the default. */
+  /** Where a person finds the page: a living `doe serve`, else this process, else where a `doe serve` of these settings would be. */
   pageAddress(): Promise<string>;
 }
 
-const defaultAddress = 'http://127.0.0.1:3001';
-
-export function createPresence({ store, kind, version, leaseMs, clock, log }: PresenceOptions): Presence {
+export function createPresence({ store, kind, version, leaseMs, configured, clock, log }: PresenceOptions): Presence {
   const processId = newProcessId();
   const look = createObserver({ ledger: store.ledger, leaseMs, clock });
   let ownAddress: string | null = null;
@@ -89,7 +89,7 @@ export function createPresence({ store, kind, version, leaseMs, clock, log }: Pr
     async pageAddress() {
       if (kind === 'serve' && ownAddress !== null) return ownAddress;
       const serving = (row: JudgedProcess) => isOther(row) && row.alive && row.kind === 'serve' && row.address !== null;
-      return (await processes()).find(serving)?.address ?? ownAddress ?? defaultAddress;
+      return (await processes()).find(serving)?.address ?? ownAddress ?? configured;
     },
   };
 }

@@ -40,3 +40,14 @@ test('a start that failed tells why, also where something cannot be closed after
   });
   expect((await refusalOf(() => app.start())).code).toBe('port_in_use');
 });
+
+test('a worker alone tells people the page of a doe serve with these settings, while none lives', async () => {
+  const page = async (settings: Record<string, string>) => {
+    const { dispatcher } = await createTestApp({ kind: 'worker', noWorker: true, settings });
+    return dispatcher.approveUrl('a');
+  };
+  expect(await page({ PORT: '4000' })).toBe('http://doe.localhost:4000/ui/approvals/a');
+  expect(await page({ PORT: '4000', HOST: '10.0.0.5' })).toBe('http://10.0.0.5:4000/ui/approvals/a');
+  expect(await page({ PORT: '4000', HOST: '0.0.0.0' })).toBe('http://doe.localhost:4000/ui/approvals/a');
+  expect(await page({ PORT: '0' })).toBe('http://doe.localhost:3001/ui/approvals/a');
+});

@@ -50,6 +50,7 @@ const folderOf = (path: string): string => (path.includes('/') ? path.slice(0, p
 const layers: readonly (readonly string[])[] = [
   [
     'tasks',
+    'address.ts',
     'errors.ts',
     'log.ts',
     'clock.ts',

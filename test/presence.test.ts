@@ -17,7 +17,15 @@ function aHome() {
   const store = openSqliteStore({ home: temporaryFolder(), clock });
   onTestFinished(() => store.close());
   const create = (kind: ProcessKind = 'mcp') => {
-    const presence = createPresence({ store, kind, version: '1', leaseMs, clock, log: silentLog });
+    const presence = createPresence({
+      store,
+      kind,
+      version: '1',
+      leaseMs,
+      configured: 'http://127.0.0.1:4000',
+      clock,
+      log: silentLog,
+    });
     onTestFinished(() => presence.leave().catch(() => {}));
     return presence;
   };

@@ -4,6 +4,7 @@ import { access, stat } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { isAbsolute, join } from 'node:path';
 import { assertStrongSecret } from '../acks/keys.js';
+import { addressOf } from '../address.js';
 import type { Config } from '../config.js';
 import { isInside } from '../directives/contain.js';
 import { isLoopback, shortKeySettings } from '../exposure.js';
@@ -75,8 +76,7 @@ export function keys(config: Config): Finding {
 export async function port({ host, port: wanted, secret: known }: Config): Promise<Finding> {
   const place = `${host}:${wanted}`;
   if (await isFree(host, wanted)) return ok('port', `${place} is free for \`doe serve\`.`);
-  const answer =
-    known === null ? null : await askHealth(`http://${host.includes(':') ? `[${host}]` : host}:${wanted}`, known);
+  const answer = known === null ? null : await askHealth(addressOf(host, wanted), known);
   if (answer?.is === 'ours')
     return ok('port', `\`doe serve\` of this home answers at ${place}; its worker is ${answer.health.worker}.`);
   return wrong(

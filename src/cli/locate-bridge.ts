@@ -3,6 +3,7 @@ import { randomBytes, timingSafeEqual } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { healthProver } from '../acks/health-proof.js';
+import { configuredAddress, defaultAddress } from '../address.js';
 import { systemClock } from '../clock.js';
 import type { Config } from '../config.js';
 import { DispatcherError } from '../errors.js';
@@ -10,7 +11,6 @@ import { createObserver } from '../living.js';
 import type { ProcessRow } from '../queue/store.js';
 import { quietLog } from './output.js';
 
-const defaultUrl = 'http://127.0.0.1:3001';
 const healthTimeoutMs = 5000;
 
 export interface Health {
@@ -26,7 +26,8 @@ export async function locateBridge(config: Config): Promise<{ url: string; healt
       hint: 'Run `doe init` in the home, or start `doe serve` once: it makes one.',
     });
   }
-  const candidates = config.url === null ? [...(await livingBridges(config)), defaultUrl] : [config.url];
+  const candidates =
+    config.url === null ? [...(await livingBridges(config)), configuredAddress(config), defaultAddress] : [config.url];
   const strangers: string[] = [];
   for (const url of new Set(candidates)) {
     const answer = await askHealth(url, secret);

@@ -3,7 +3,9 @@ import { once } from 'node:events';
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { createAdaptorServer, type HttpBindings } from '@hono/node-server';
+import { addressOf } from '../address.js';
 import { DispatcherError } from '../errors.js';
+import { isLoopback } from '../exposure.js';
 import type { HttpApp } from './index.js';
 import { refuseUnreadable } from './unreadable.js';
 
@@ -28,10 +30,10 @@ export function listen(fetch: HttpApp['fetch'], { host, port }: { host: string; 
   return new Promise((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => reject(listenError(error, host, port)));
     server.listen(port, host, () => {
-      const { port: bound } = server.address() as AddressInfo;
-      const name = host.includes(':') ? `[${host}]` : host;
+      const { port: bound, address } = server.address() as AddressInfo;
       resolve({
-        address: `http://${name === '0.0.0.0' ? '127.0.0.1' : name === '[::]' ? '[::1]' : name}:${bound}`,
+        // `localhost` may be either of two addresses, and the other one somebody else's.
+        address: addressOf(isLoopback(host) ? address : host, bound),
         port: bound,
         async close(endStreams) {
           const closed = once(server, 'close');

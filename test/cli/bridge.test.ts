@@ -5,7 +5,10 @@ import { createServer, type IncomingMessage, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
+import { locateBridge } from '../../src/cli/locate-bridge.js';
+import { loadConfig } from '../../src/config.js';
 import { ownSecrets, place, smallHome } from '../helpers/doe.js';
+import { createTestApp, testSecret } from '../helpers/test-app.js';
 
 interface Stranger {
   url: string;
@@ -45,6 +48,14 @@ describe('the way to the bridge', () => {
     const { code, stdout } = await doe(['tasks', '--json', '--home', home]);
     expect(code).toBe(0);
     expect(JSON.parse(stdout)).toEqual({ tasks: [], next_cursor: null });
+  });
+
+  test('one that is not on the list is found where HOST and PORT say', async () => {
+    const app = await createTestApp({ noWorker: true });
+    const { store } = app.dispatcher;
+    for (const { id } of await store.ledger.processes()) await store.ledger.leave(id);
+    const config = loadConfig(app.home, { MCP_SECRET: testSecret, PORT: new URL(app.address ?? '').port });
+    expect(await locateBridge(config)).toMatchObject({ url: app.address });
   });
 
   test('once it was stopped, or killed: exit 3, and what to do', async () => {
