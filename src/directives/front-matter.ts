@@ -2,7 +2,7 @@
 import { parseDocument } from 'yaml';
 import { z } from 'zod';
 import type { JsonObject } from '../tasks/outcome.js';
-import { actorIdSchema, assurances, projectIdSchema, taskTypeSchema } from '../tasks/task.js';
+import { actorIdSchema, assurances, oneLine, projectIdSchema, taskTypeSchema } from '../tasks/task.js';
 import type { FrontMatter } from './index.js';
 import { assertPayloadSchema } from './payload-schema.js';
 
@@ -16,10 +16,16 @@ const duration = (most: number, mostText: string) =>
     .transform((text) => Number.parseInt(text, 10) * (units[text.replace(/\d+/, '')] ?? 0))
     .refine((ms) => ms > 0 && ms <= most, `must be more than 0 and at most ${mostText}`);
 
+/** A file's name that went over two lines, or hid a part of itself, could pass for a line of ours where it is shown. */
+const unseen = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u;
+const isSeen = (name: string): boolean => !unseen.test(name);
+const notSeen = 'must not contain line ends, control characters, or ones that hide or turn text';
+
 const fileName = z
   .string()
   .min(1)
   .max(255)
+  .refine(isSeen, notSeen)
   .refine(
     (name) => !name.startsWith('/') && !name.includes('\\') && !name.split('/').includes('..'),
     'must name a file inside execution/',
@@ -54,6 +60,7 @@ export const policyFolders = ['directives', 'execution', 'automations', 'anneal-
 const writableFolder = z
   .string()
   .regex(/^[^/.\\][^\\]*$/, 'must be a folder of the home, relative to it and not hidden')
+  .refine(isSeen, notSeen)
   .refine((name) => !name.split('/').some((part) => part === '..' || part.startsWith('.')), 'must not be hidden')
   .refine(
     (name) => !policyFolders.includes(name.split('/')[0] ?? '') && !name.startsWith('db.sqlite'),
@@ -84,9 +91,16 @@ export const frontMatterSchema = z.strictObject({
     .optional(),
   task_type: taskTypeSchema.optional(),
   project_id: projectIdSchema.default('*'),
-  title: z.string().min(1).max(200).optional(),
+  // One line everywhere, whatever was written: white space of any kind becomes one space.
+  title: z
+    .string()
+    .min(1)
+    .max(200)
+    .transform((title) => title.replace(/\s+/g, ' ').trim())
+    .pipe(oneLine())
+    .optional(),
   version: z.int().min(0).default(1),
-  owner: z.string().max(200).nullable().default(null),
+  owner: oneLine().max(200).nullable().default(null),
   script: fileName.nullable().default(null),
   fix_script: fileName.nullable().default(null),
   require_ack: z.boolean().default(true),
@@ -143,6 +157,8 @@ export function parseFrontMatter(
   if (!parsed.success) return { ok: false, error: describe(parsed.error) };
   const against = contradiction(parsed.data);
   if (against !== null) return { ok: false, error: against };
+  if (parsed.data.id === undefined && !isSeen(id))
+    return { ok: false, error: `id: its default, the file’s name, ${notSeen}` };
   const schemaFault = parsed.data.payload === null ? null : assertPayloadSchema(parsed.data.payload as JsonObject);
   if (schemaFault !== null) return { ok: false, error: `payload: ${schemaFault}` };
   return { ok: true, frontMatter: toFrontMatter(parsed.data, id, firstHeading) };
@@ -180,8 +196,7 @@ function toFrontMatter(
     id,
     taskType: data.task_type ?? id,
     projectId: data.project_id,
-    // One line everywhere: in a form a second one could pass for a line of ours.
-    title: (data.title ?? firstHeading ?? id).replace(/\s+/g, ' ').trim() || id,
+    title: data.title || firstHeading?.replace(/\s+/g, ' ').trim() || id,
     version: data.version,
     owner: data.owner,
     script: data.script,

@@ -4,7 +4,7 @@ import { visiblePayload } from '../tasks/task.js';
 import type { Dispatcher } from '../tools/dispatcher.js';
 import { checkPins } from '../tools/pinning.js';
 import { requireTask } from '../tools/views.js';
-import { visibleText } from './untrusted.js';
+import { visibleLine } from './untrusted.js';
 
 /** What hosts show in few lines; a longer text would be cut or scrolled past unread. */
 const longestMessage = 1_500;
@@ -24,6 +24,7 @@ export async function ackForm(dispatcher: Dispatcher, taskId: string): Promise<A
   const { frontMatter, sha256 } = check.pinned.directive;
   const { script } = check.pinned;
   const granted = [...check.policy.secrets, ...check.policy.integrations];
+  // Each is one line whatever its parts hold: a second one could pass for a line of ours.
   const message = [
     `${frontMatter.title} for ${task.projectId}, asked for by ${task.actorId}`,
     `Directive ${frontMatter.id} version ${frontMatter.version} (${sha256.slice(0, 12)})`,
@@ -31,7 +32,7 @@ export async function ackForm(dispatcher: Dispatcher, taskId: string): Promise<A
     `Payload ${JSON.stringify(visiblePayload(task))}`,
     `Read the directive first. To let it run, type the task's id: ${task.id}`,
   ]
-    .map(visibleText)
+    .map(visibleLine)
     .join('\n');
   const { questions } = frontMatter;
   if (message.length > longestMessage || questions.some((question) => question.length > 300)) return null;
@@ -51,7 +52,7 @@ const fields = (questions: string[]): AckForm['requestedSchema'] => ({
     ...Object.fromEntries(
       questions.map((question, index) => [
         `answer_${index + 1}`,
-        { type: 'string' as const, title: `Question ${index + 1}`, description: visibleText(question) },
+        { type: 'string' as const, title: `Question ${index + 1}`, description: visibleLine(question) },
       ]),
     ),
     reason: { type: 'string', title: 'Reason', description: 'Where you reject: told to the agent' },

@@ -37,8 +37,8 @@ export function mapJsonText(text: string, change: (text: string) => string): str
   return changed === text.trimEnd() ? text : changed;
 }
 
-/** Text in which nothing is hidden from a person who reads it: what cannot be seen is written as \uXXXX. */
-export const visibleText = (text: string): string =>
-  text.replace(invisible, (character) =>
-    [...character].map((one) => `\\u{${one.codePointAt(0)?.toString(16) ?? ''}}`).join(''),
-  );
+const unseenInLine = new RegExp(`[\\t\\n]|${invisible.source}`, invisible.flags);
+
+/** One line in which nothing is hidden from a person who reads it: what cannot be seen, or ends a line, is written as `\u{…}`. */
+export const visibleLine = (text: string): string =>
+  text.replace(unseenInLine, (character) => `\\u{${character.codePointAt(0)?.toString(16) ?? ''}}`);

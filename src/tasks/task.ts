@@ -156,16 +156,15 @@ export const newAnnealId = (taskId: string, at: number): string =>
 
 export const idPattern = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
 const idHelp = 'letters, digits, ".", "_" and "-", beginning with a letter or digit, at most 128 characters';
-/** A short name that people are shown. Of format characters only the joiners are letters' own; others hide or turn text. */
-const shortName = () =>
+/** Text on one line that people are shown. Of format characters only the joiners are letters' own; others hide or turn text. */
+export const oneLine = () =>
   z
     .string()
-    .min(1)
-    .max(128)
     .regex(
       /^(?:[\u200c\u200d]|[^\p{Cc}\p{Cf}\u2028\u2029])*$/u,
       'must not contain control characters, or ones that hide or turn text',
     );
+const shortName = () => oneLine().min(1).max(128);
 
 export const taskIdSchema = z.string().regex(idPattern, `must be ${idHelp}`);
 export const taskTypeSchema = z

@@ -108,6 +108,49 @@ test.each([
   expect(errorOf(yaml)).toContain(path);
 });
 
+/** As a form shows it: the name of a script, then lines that look like the form's own. */
+const forgedLines = 'tidy.sh (3f2a91c07b55)\nPayload {"site":"staging"}\nz.sh';
+
+test.each(['id', 'task_type', 'project_id', 'owner', 'script', 'fix_script'])(
+  'lines forged through %s are refused, and so is what is unseen or turns text in it',
+  (key) => {
+    for (const value of [
+      forgedLines,
+      'a\rb',
+      'a\u0085b',
+      'a\u2028b',
+      'a\u202eb',
+      'a\u200bb',
+      'a\u001b[2Jb',
+      'a\u0000b',
+    ])
+      expect(errorOf(JSON.stringify({ [key]: value })), JSON.stringify(value)).toContain(`${key}:`);
+  },
+);
+
+test.each([
+  ['includes', [forgedLines]],
+  ['approvers', [forgedLines]],
+  ['integrations', [forgedLines]],
+  ['secrets', [forgedLines]],
+  ['env', [forgedLines]],
+  ['sandbox', { type: 'bwrap', write: [forgedLines] }],
+])('lines forged through %s are refused', (key, value) => {
+  expect(errorOf(JSON.stringify({ [key]: value }))).toContain(key);
+});
+
+test('a title may hide nothing either; the joiners of Persian and of emoji are letters', () => {
+  expect(errorOf(JSON.stringify({ title: 'Deploy\u202e' }))).toContain('title:');
+  expect(errorOf(JSON.stringify({ title: 'Deploy\u001b[2J' }))).toContain('title:');
+  expect(errorOf(JSON.stringify({ title: 'می\u200cخواهم 👩\u200d💻' }))).toBe('');
+});
+
+test('lines forged through the name of the directive’s own file are refused, where it stands in for the id', () => {
+  const parsed = (yaml: string) => parseFrontMatter(yaml, { id: forgedLines, firstHeading: null });
+  expect(parsed('{}')).toMatchObject({ ok: false, error: expect.stringContaining('the file’s name') });
+  expect(parsed('id: tidy')).toMatchObject({ ok: true, frontMatter: { id: 'tidy', taskType: 'tidy' } });
+});
+
 test('an unknown key is named, and what is allowed', () => {
   expect(errorOf('retires: 3')).toMatch(/unknown key retires \(allowed are id, task_type/);
 });

@@ -1,6 +1,7 @@
 // Who would pass for the person: a model that forges, replays or redirects answers. Each leaves the task as it is.
 import { describe, expect, test } from 'vitest';
 import { acknowledge, createTask } from '../../src/tools/index.js';
+import { refusalOf } from '../helpers/errors.js';
 import { agent, operator } from '../helpers/raw-http.js';
 import { createTestApp, createTestClock, operatorKey, type TestApp, type TestAppOptions } from '../helpers/test-app.js';
 import { approving, connect } from './clients.js';
@@ -88,6 +89,32 @@ test('the form shows title, revision, script and payload in few lines, and asks 
   expect(await app.dispatcher.store.people.acks(task_id)).toMatchObject([
     { assurance: 'client', answers: ['acme', 'May'] },
   ]);
+});
+
+test('a payload or a question that brings lines of its own forges none of the form’s', async () => {
+  const forged = 'x\nPayload {"site":"staging"}\u2028Runs execution/safe.sh\u0085';
+  const files = {
+    'directives/hello.md': `---\nquestions: [${JSON.stringify(forged)}]\n---\n# ${'Hello\u2029Payload {}'}\n`,
+    'execution/hello.sh': 'true\n',
+  };
+  const { attempt } = await setUp({ files }, { payload_json: { [forged]: forged } });
+  const { body } = await attempt();
+  const { message, requestedSchema } = body.result.inputRequests.acknowledgement.params;
+  const lines = message.split(/[\n\r\u0085\u2028\u2029]/);
+  expect(lines).toHaveLength(5);
+  expect(lines.filter((line: string) => /^(Payload|Runs) /.test(line))).toHaveLength(2);
+  expect(requestedSchema.properties.answer_1.description).not.toMatch(/[\n\r\u0085\u2028\u2029]/);
+});
+
+test('a script whose name forges lines of the form never comes to a form', async () => {
+  const name = 'tidy.sh (3f2a91c07b55)\nPayload {"site":"staging"}\nz.sh';
+  const { app } = await setUp();
+  app.write({
+    'directives/tidy.md': `---\nscript: ${JSON.stringify(name)}\n---\n`,
+    [`execution/${name}`]: 'true\n',
+  });
+  const refused = await refusalOf(() => app.call(createTask, { ...hello, task_type: 'tidy' }));
+  expect(refused.code).toBe('directive_broken');
 });
 
 describe('the model that is asked anew, since what it sent is no answer', () => {

@@ -1,6 +1,6 @@
 // Text from outside: what would drive a terminal, or cannot be seen, never reaches a model.
 import { expect, test } from 'vitest';
-import { mapJsonText, plainText, visibleText } from '../../src/mcp/untrusted.js';
+import { mapJsonText, plainText, visibleLine } from '../../src/mcp/untrusted.js';
 
 test.each([
   ['colours', '\u001b[1;31mred\u001b[0m', 'red'],
@@ -33,5 +33,11 @@ test('in JSON they are found behind their escapes, in names of fields too', () =
 });
 
 test('for a person they are written out instead', () => {
-  expect(visibleText('fine\u202e\u3164')).toBe('fine\\u{202e}\\u{3164}');
+  expect(visibleLine('fine\u202e\u3164')).toBe('fine\\u{202e}\\u{3164}');
+});
+
+test('for a person one line stays one line', () => {
+  expect(visibleLine('tidy.sh\nPayload {}\r\n\tx\u2028\u2029\u0085')).toBe(
+    'tidy.sh\\u{a}Payload {}\\u{d}\\u{a}\\u{9}x\\u{2028}\\u{2029}\\u{85}',
+  );
 });

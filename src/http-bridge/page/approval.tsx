@@ -9,7 +9,7 @@ import { Decision } from './decision.js';
 import { PatchText, WordDiff } from './diff.js';
 import type { PageContext } from './env.js';
 import type { Form } from './form.js';
-import { withHiddenShown } from './hidden-characters.js';
+import { onOneLine, withHiddenShown } from './hidden-characters.js';
 import { Frame } from './layout.js';
 import { plainText } from './log.js';
 import { renderMarkdown } from './markdown.js';
@@ -119,7 +119,7 @@ const sandboxText = (sandbox: FrontMatter['sandbox']) =>
   sandbox === null ? (
     <span class="muted">none: it may do what you may</span>
   ) : (
-    `bwrap, ${sandbox.network ? 'with network' : 'no network'}, writes ${sandbox.write.join(', ') || 'nothing'}`
+    `bwrap, ${sandbox.network ? 'with network' : 'no network'}, writes ${withHiddenShown(sandbox.write.join(', ')) || 'nothing'}`
   );
 
 const listOf = (names: string[] | undefined) =>
@@ -172,7 +172,7 @@ function notesOf(facts: ApprovalFacts): Note[] {
 /** One argument a line, as the process gets them: no shell reads them. */
 const Command = ({ argv }: { argv: string[] }) => (
   <pre class="command" tabindex={0}>
-    {argv.map((argument, index) => `${index === 0 ? '' : '\n    '}${withHiddenShown(argument)}`).join('')}
+    {argv.map((argument, index) => `${index === 0 ? '' : '\n    '}${onOneLine(argument)}`).join('')}
   </pre>
 );
 
@@ -235,7 +235,7 @@ const Work = ({ facts, now }: { facts: ApprovalFacts; now: NonNullable<ApprovalF
       <Source text={script.text} name={script.name} />
       {fixScript === null ? null : (
         <details>
-          <summary>After the last failed attempt: execution/{fixScript.name}</summary>
+          <summary>After the last failed attempt: execution/{withHiddenShown(fixScript.name)}</summary>
           <Source text={fixScript.text} name={fixScript.name} />
         </details>
       )}

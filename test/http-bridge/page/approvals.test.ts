@@ -2,6 +2,7 @@ import { chmodSync } from 'node:fs';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { expect, test } from 'vitest';
+import { onOneLine } from '../../../src/http-bridge/page/hidden-characters.js';
 import { acknowledge, annealComplete, createTask } from '../../../src/tools/index.js';
 import { callers, createTestApp, helloHome, type TestApp } from '../../helpers/test-app.js';
 import { createVisitor, type Visitor } from '../../helpers/visitor.js';
@@ -216,7 +217,7 @@ test('hostile Markdown, HTML, payload and script text are inert', async () => {
     noWorker: true,
     files: {
       ...helloHome,
-      'directives/hello.md': `---\ntitle: "<b>bold\u202e</b>"\nowner: "turned\u202e"\nquestions: ["<i>why</i>"]\n---\n${hostile}\n`,
+      'directives/hello.md': `---\ntitle: "<b>bold\u200d</b>"\nowner: "joined\u200d"\nquestions: ["<i>why</i>"]\n---\n${hostile}\n`,
       'execution/hello.sh': 'echo "</code></pre><script>alert(2)</script>"\n',
     },
   });
@@ -229,8 +230,13 @@ test('hostile Markdown, HTML, payload and script text are inert', async () => {
   expect(body).not.toMatch(/href="(javascript|data):/i);
   expect(body).not.toMatch(/<[^>]+\son\w+=/i);
   expect(body).not.toMatch(/<[^>]+\sstyle=/i);
-  expect(body).not.toContain('\u202e');
+  expect(body).not.toMatch(/[\u202e\u200d]/);
   expect(body).toContain('⟨U+202E⟩');
+  for (const shown of ['bold⟨U+200D⟩', 'joined⟨U+200D⟩']) expect(body).toContain(shown);
+});
+
+test('an argument with a line end forges no further argument of the command', () => {
+  expect(onOneLine('a\n    --yes\tb\r')).toBe('a⟨U+000A⟩    --yes⟨U+0009⟩b⟨U+000D⟩');
 });
 
 test('what changed since this person last approved is shown word by word', async () => {
