@@ -24,6 +24,26 @@ const formsOf = (secret: string): string[] => [
   Buffer.from(secret).toString('base64').replace(/=+$/, ''),
 ];
 
+/**
+ * What an address of the form `scheme://user:password@host` gives away: the password, as it stands there and decoded, and
+ * both parts together, which a header has in base64 (RFC 7617). Where there is no password, the user is the key. Empty for
+ * any other text.
+ */
+export function addressSecrets(text: string): string[] {
+  const [, both] = /^\s*[a-z][a-z0-9+.-]*:\/\/([^\s/?#]+)@/i.exec(text) ?? [];
+  if (both === undefined) return [];
+  const password = both.replace(/^[^:]*:(?=.)/, '').replace(/:$/, '');
+  return [...new Set([password, both].flatMap((part) => [part, decoded(part)]))];
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
 export type Redact = (text: string) => string;
 
 /** A function that replaces every given value, in its common forms, and every JWT. */

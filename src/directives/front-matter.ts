@@ -5,6 +5,7 @@ import type { JsonObject } from '../tasks/outcome.js';
 import { actorIdSchema, assurances, oneLine, projectIdSchema, taskTypeSchema } from '../tasks/task.js';
 import type { FrontMatter } from './index.js';
 import { assertPayloadSchema } from './payload-schema.js';
+import { plainSettingName, settingName } from './setting-names.js';
 
 const units: Record<string, number> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
 const maxAckTtlMs = 15 * 60_000;
@@ -30,27 +31,6 @@ const fileName = z
     (name) => !name.startsWith('/') && !name.includes('\\') && !name.split('/').includes('..'),
     'must name a file inside execution/',
   );
-
-/** Names that would hand a script the dispatcher's own keys, or let a setting decide what code it loads. */
-const forbiddenName =
-  /^(MCP_|DOE_|LD_|DYLD_|PYTHON|NODE_OPTIONS$|NODE_PATH$|PERL5|RUBYOPT$|RUBYLIB$|GCONV_PATH$|_?JAVA_(TOOL_)?OPTIONS$|BASH_ENV$|ENV$|PATH$|HOME$|SHELLOPTS$|IFS$|(.*_)?(DATABASE|POSTGRES|PG)(_?URL)$)/i;
-
-const settingName = z
-  .string()
-  .regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'must be the name of a setting')
-  .refine(
-    (name) => !forbiddenName.test(name),
-    'is a name that no script may be given: MCP_*, DOE_*, database URLs and loader variables are the dispatcher’s own',
-  );
-
-/** A name that says of itself that its value is a secret: those belong under `secrets`, where trust and redaction hold. */
-const secretName =
-  /(TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE|CREDENTIALS?|PRIVATE|API_?KEY|ACCESS_?KEY|_KEY$|_AUTH$|AUTHORIZATION|WEBHOOK_URL$|_DSN$)/i;
-
-const plainSettingName = settingName.refine(
-  (name) => !secretName.test(name),
-  'is by its name a secret: list it under `secrets`',
-);
 
 const integrationName = z.string().regex(/^[a-z][a-z0-9-]*$/, 'must be the name of an integration, in lower case');
 

@@ -2,11 +2,11 @@
 import type { Script } from '../directives/index.js';
 import { DispatcherError } from '../errors.js';
 import type { LogStore, RunRow } from '../queue/store.js';
-import { createRedactor, type Redact } from '../redact.js';
+import { addressSecrets, createRedactor, type Redact } from '../redact.js';
 import type { RunReport } from '../tasks/outcome.js';
 import { type Ack, secretPayloadValues, type Task } from '../tasks/task.js';
 import type { PinnedTask } from '../tools/pinning.js';
-import { scriptEnvironment } from './environment.js';
+import { plainSettings, scriptEnvironment } from './environment.js';
 import { createLogBatch, createStreamSink, parseProgress } from './output.js';
 import { reportOf } from './report.js';
 import { createScratch, type Scratch } from './result-file.js';
@@ -61,6 +61,8 @@ async function handOut({ dispatcher, check, task, ack, run }: AttemptContext): P
     runKey,
     ...secretPayloadValues(task),
     ...check.policy.secrets.map((name) => config.variables[name] ?? ''),
+    // A proxy's address may carry a password.
+    ...check.pinned.directive.frontMatter.env.flatMap((name) => addressSecrets(config.variables[name] ?? '')),
   ]);
   return { token, runKey, redact: (text) => hide(dispatcher.redact(text)) };
 }
@@ -74,6 +76,8 @@ async function runIn(scratch: Scratch, attempt: Attempt, script: Script): Promis
   const append: LogStore['append'] = (lines) => whenWritable(attempt, () => store.logs.append(lines));
   const batch = createLogBatch({ append, taskId: task.id, runId: run.id, now: clock.now, log });
   batch.add('system', `${isFix ? 'fix_script' : whichAttempt(task)}: ${script.name}`);
+  for (const name of plainSettings(dispatcher.config, check.pinned.directive.frontMatter.env).withheld)
+    batch.add('system', `${name} is not passed on: it holds the address of a database, which is no plain setting.`);
   const progress = coalesced((percent: number, text: string | null) => store.logs.progress(run.id, percent, text), log);
   const stdout = createStreamSink('stdout', {
     redact,
@@ -116,7 +120,7 @@ async function start(
     const env = scriptEnvironment({
       config,
       policy: check.policy,
-      passedOn: frontMatter.env,
+      passedOn: plainSettings(config, frontMatter.env).passedOn,
       task,
       runId: run.id,
       runKey,

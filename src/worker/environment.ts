@@ -8,8 +8,8 @@ const inherited = ['PATH', 'HOME', 'LANG', 'LC_ALL', 'TZ', 'TMPDIR'] as const;
 export interface RunFacts {
   config: Config;
   policy: EffectivePolicy;
-  /** The directive's `env`: plain settings passed on as they are. */
-  passedOn: string[];
+  /** Of the directive's `env`, what is passed on. */
+  passedOn: readonly string[];
   task: Task;
   runId: string;
   runKey: string;
@@ -17,6 +17,22 @@ export interface RunFacts {
   /** Where Python keeps its bytecode. */
   bytecode: string;
   resultFile: string;
+}
+
+/** By their schemes; `jdbc:` and a driver (`postgresql+psycopg2:`) may stand around it. */
+const databaseAddress =
+  /^\s*(jdbc:)?(postgres(ql)?|pgsql|mysqlx?|mariadb|mongodb|rediss?|valkeys?|amqps?|mssql|sqlserver|oracle|sqlite|cockroachdb|clickhouse|cassandra|neo4j|bolt|couchbases?|memcached?|influxdb|libsql|db2|snowflake)(\+[a-z0-9+.-]+)?:/i;
+
+/**
+ * The directive's `env` in two: needing no trust, it may name plain settings alone, and what holds the address of a database
+ * is none, whatever its name.
+ */
+export function plainSettings(
+  { variables }: Config,
+  names: readonly string[],
+): { passedOn: string[]; withheld: string[] } {
+  const isPlain = (name: string) => !databaseAddress.test(variables[name] ?? '');
+  return { passedOn: names.filter(isPlain), withheld: names.filter((name) => !isPlain(name)) };
 }
 
 export function scriptEnvironment({

@@ -175,32 +175,38 @@ test('an alias bomb is refused rather than unfolded', () => {
   expect(errorOf(bomb)).toMatch(/front matter/i);
 });
 
-test.each([
-  'MCP_SECRET',
-  'DOE_DATABASE_URL',
-  'LD_PRELOAD',
-  'NODE_OPTIONS',
-  'PYTHONPATH',
-  'PERL5LIB',
-  'RUBYOPT',
-  'JAVA_TOOL_OPTIONS',
-  'BASH_ENV',
-  'DATABASE_URL',
-  'PATH',
-])('neither secrets nor env may name %s', (name) => {
-  expect(errorOf(`secrets: [${name}]`)).toContain('secrets.0');
-  expect(errorOf(`env: [${name}]`)).toContain('env.0');
+const loaders =
+  'LD_PRELOAD DYLD_INSERT_LIBRARIES NODE_OPTIONS NODE_EXTRA_CA_CERTS NODE_REPL_EXTERNAL_MODULE PYTHONPATH PYTHONSTARTUP PERL5LIB RUBYOPT LUA_PATH JAVA_TOOL_OPTIONS JDK_JAVA_OPTIONS _JAVA_OPTIONS MAVEN_OPTS CLASSPATH BASH_ENV PROMPT_COMMAND GIT_SSH_COMMAND GIT_CONFIG_COUNT npm_config_script_shell DOTNET_STARTUP_HOOKS PATH';
+const databases =
+  'DATABASE_URL DATABASE_URI DB_URL DBURL POSTGRES_URL_NON_POOLING POSTGRESQL_URL MYSQL_URL MONGODB_URI MONGO_URL REDIS_URL REDIS_TLS_URL AMQP_URL CLOUDAMQP_URL JDBC_URL SQLALCHEMY_DATABASE_URI SUPABASE_DB_URL PG_CONNECTION_STRING MYAPP_DB_DSN';
+
+test.each(`MCP_SECRET MCP_URL DOE_DATABASE_URL DOE_HOME ${loaders} ${databases}`.split(' '))(
+  'neither secrets nor env may name %s',
+  (name) => {
+    expect(errorOf(`secrets: [${name}]`)).toContain('secrets.0');
+    expect(errorOf(`env: [${name}]`)).toContain('env.0');
+  },
+);
+
+const credentials =
+  'NETLIFY_AUTH_TOKEN AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN DB_PASSWORD DB_PASS SMTP_PASS MYSQL_PWD PGPASS PGPASSWORD REDIS_PW GITHUB_PAT SENTRY_DSN SESSION_COOKIE PRIVATE_PEM GOOGLE_APPLICATION_CREDENTIALS AZURE_STORAGE_CONNECTION_STRING NODE_AUTH_TOKEN N8N_WEBHOOK_URL N8N_WEBHOOK_AUTH PROXY_AUTHORIZATION SSH_KEY apikey';
+
+test.each(credentials.split(' '))(
+  'a directive that nobody trusted gets no %s as a plain setting; under secrets it may be named',
+  (name) => {
+    expect(errorOf(`env: [${name}]`)).toContain('list it under `secrets`');
+    expect(errorOf(`secrets: [${name}]`)).toBe('');
+  },
+);
+
+test.each('PGHOST DB_HOST REDIS_HOST'.split(' '))('where a database is, %s, is no plain setting', (name) => {
+  expect(errorOf(`env: [${name}]`)).toContain('leads to a database');
 });
 
-test('a name that says it is a secret cannot be passed on as a plain setting, past trust', () => {
-  for (const name of [
-    'NETLIFY_AUTH_TOKEN',
-    'AWS_SECRET_ACCESS_KEY',
-    'DB_PASSWORD',
-    'N8N_WEBHOOK_URL',
-    'N8N_WEBHOOK_AUTH',
-  ])
-    expect(errorOf(`env: [${name}]`)).toContain('list it under `secrets`');
+test('plain settings stay plain', () => {
+  const names =
+    'HTTPS_PROXY https_proxy NO_PROXY NODE_ENV AWS_REGION SMTP_HOST SMTP_PORT SITE_URL N8N_API_URL GIT_AUTHOR_NAME SSL_CERT_FILE LOG_LEVEL CI LANGUAGE AIRTABLE_BASE_ID';
+  expect(errorOf(`env: [${names.split(' ').join(', ')}]`)).toBe('');
 });
 
 test('editors get a JSON Schema with every key', () => {

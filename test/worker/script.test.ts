@@ -263,3 +263,35 @@ test('a script asks the process that started it, whatever MCP_URL is set to', as
   const line = (await logOf(app, task.id)).find((text) => text.startsWith('stdout asks'));
   expect(line).toMatch(/^stdout asks http:\/\/127\.0\.0\.1:\d{2,}$/);
 });
+
+test('an untrusted directive gets no address of a database, under whatever name it stands', async () => {
+  const app = await createJobApp('echo "$MY_STORE|$CACHE|$SITE"', {
+    frontMatter: 'env: [MY_STORE, CACHE, SITE]',
+    settings: {
+      MY_STORE: ' postgresql+psycopg2://app:hunter-2000@db.example/app',
+      CACHE: 'rediss://cache.example:6380',
+      SITE: 'https://acme.example',
+    },
+  });
+  const task = await runJob(app);
+  expect(await logOf(app, task.id)).toEqual([
+    'system Attempt 1 of 1: job.sh',
+    'system MY_STORE is not passed on: it holds the address of a database, which is no plain setting.',
+    'system CACHE is not passed on: it holds the address of a database, which is no plain setting.',
+    'stdout ||https://acme.example',
+    'system succeeded',
+  ]);
+});
+
+test('the password of a proxy that is passed on stands in no log, result or reason', async () => {
+  const password = 'pr0xy%2Fpass';
+  const app = await createJobApp(
+    `echo "$HTTPS_PROXY"; echo "${decodeURIComponent(password)}" >&2; printf %s 'jen:pr0xy/pass' | base64
+     printf '"%s"' "$HTTPS_PROXY" > "$DOE_RESULT_FILE"; echo "${password}" >&2; exit 1`,
+    { frontMatter: 'env: [HTTPS_PROXY]', settings: { HTTPS_PROXY: `http://jen:${password}@proxy:3128` } },
+  );
+  const task = await runJob(app);
+  const all = JSON.stringify([task.result, task.statusReason, await logOf(app, task.id)]);
+  expect(all).toContain('[redacted]@proxy:3128');
+  expect(all).not.toMatch(/pr0xy|amVuOnByMHh5/);
+});
