@@ -14,7 +14,7 @@ export interface TokenClaims {
   scriptSha256: string;
   binding: string;
   expiresAt: number;
-  /** A token of the previous secret counts only for an ack that is older than the rotation. */
+  /** A token of the previous secret counts only for an ack that is older than the rotation; a run's never has one. */
   signedBy: 'current' | 'previous';
 }
 

@@ -16,7 +16,7 @@ import {
 
 export interface AcksOptions {
   secret: string;
-  /** Verifies tokens of acks that are older than a rotation; never signs. */
+  /** Verifies tokens of acks that are older than a rotation, and nothing that a run is handed; never signs. */
   previousSecret: string | null;
   homeId: string;
 }
@@ -24,32 +24,29 @@ export interface AcksOptions {
 /** Imports each key once; the secrets themselves are not kept. */
 export async function createAcks({ secret, previousSecret, homeId }: AcksOptions): Promise<Acks> {
   const issuer = `doe:${homeId}`;
-  const verifyingKeys = async (purpose: string): Promise<[VerifyingKey, ...VerifyingKey[]]> => [
-    await importHmacKey(secret, purpose, 'current'),
-    ...(previousSecret === null ? [] : [await importHmacKey(previousSecret, purpose, 'previous')]),
-  ];
-  const tokenKeys = await verifyingKeys('token');
-  const runKeyKeys = await verifyingKeys('run-key');
-  const readToken = createTokenReader(tokenKeys, issuer);
+  const tokenKey = await importHmacKey(secret, 'token', 'current');
+  const formerTokenKey = previousSecret === null ? [] : [await importHmacKey(previousSecret, 'token', 'previous')];
+  const readToken = createTokenReader([tokenKey, ...formerTokenKey], issuer);
+  const runKeyKey = await importHmacKey(secret, 'run-key', 'current');
 
-  const sign = ([current]: [VerifyingKey, ...VerifyingKey[]], token: SignJWT, audience: string, expiresAt: number) =>
+  const sign = (key: VerifyingKey, token: SignJWT, audience: string, expiresAt: number) =>
     token
-      .setProtectedHeader({ alg: algorithm, typ: 'JWT', kid: current.id })
+      .setProtectedHeader({ alg: algorithm, typ: 'JWT', kid: key.id })
       .setIssuer(issuer)
       .setAudience(audience)
       // A NumericDate may have a fraction (RFC 7519 section 2): a run's end is not rounded.
       .setExpirationTime(expiresAt / 1000)
-      .sign(current.key);
+      .sign(key.key);
 
   return {
     ackToken: (ack) =>
-      sign(tokenKeys, new SignJWT(claimsOf(ack)).setNotBefore(wholeSeconds(ack.notBefore)), ackAudience, ack.expiresAt),
+      sign(tokenKey, new SignJWT(claimsOf(ack)).setNotBefore(wholeSeconds(ack.notBefore)), ackAudience, ack.expiresAt),
     runToken: (ack, runId, expiresAt) =>
-      sign(tokenKeys, new SignJWT({ ...claimsOf(ack), run: runId }), runAudience, expiresAt),
+      sign(tokenKey, new SignJWT({ ...claimsOf(ack), run: runId }), runAudience, expiresAt),
     runKey: ({ taskId, runId, integrations }, expiresAt) =>
-      sign(runKeyKeys, new SignJWT({ sub: taskId, run: runId, int: integrations }), runKeyAudience, expiresAt),
+      sign(runKeyKey, new SignJWT({ sub: taskId, run: runId, int: integrations }), runKeyAudience, expiresAt),
     read: readToken,
-    readRunKey: (token, now) => readRunKeyClaims(runKeyKeys, issuer, token, now),
+    readRunKey: (token, now) => readRunKeyClaims(runKeyKey, issuer, token, now),
     healthProof: healthProver(secret),
     secretFingerprint: fingerprint(secret),
     previousFingerprint: previousSecret === null ? null : fingerprint(previousSecret),

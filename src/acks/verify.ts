@@ -75,6 +75,8 @@ export function createTokenReader(keys: VerifyingKey[], issuer: string): Acks['r
 async function verifySignature(keys: VerifyingKey[], issuer: string, token: string): Promise<Remembered> {
   try {
     const { payload, generation } = await verifyJwt(keys, issuer, [ackAudience, runAudience], token);
+    // Each process answers its own scripts: what a run is handed was never signed before a rotation.
+    if (payload.aud === runAudience && generation === 'previous') throw new errors.JWSSignatureVerificationFailed();
     return { payload: tokenPayload.parse(payload), signedBy: generation };
   } catch (error) {
     const malformed =
@@ -131,13 +133,13 @@ const toClaims = ({ payload, signedBy }: Remembered): TokenClaims => ({
 
 /** @throws DispatcherError `unauthorized` */
 export async function readRunKeyClaims(
-  keys: VerifyingKey[],
+  key: VerifyingKey,
   issuer: string,
   token: string,
   now: number,
 ): Promise<RunKeyClaims> {
   try {
-    const { payload } = await verifyJwt(keys, issuer, runKeyAudience, token);
+    const { payload } = await verifyJwt([key], issuer, runKeyAudience, token);
     assertInTime({ exp: payload.exp ?? 0 }, now);
     const { sub, run, int } = runKeyPayload.parse(payload);
     return { taskId: sub, runId: run, integrations: int };

@@ -3,6 +3,7 @@ import type { Context } from 'hono';
 import { DispatcherError, publicError } from '../errors.js';
 import type { JsonObject, JsonValue } from '../tasks/outcome.js';
 import type { Dispatcher } from '../tools/dispatcher.js';
+import { pinnedIntegrations } from '../tools/pinning.js';
 import { bearer } from './auth.js';
 
 /** @throws DispatcherError `unauthorized`, `not_allowed`, and the integration's own */
@@ -34,7 +35,9 @@ export async function callIntegration(
     ]);
   const idempotencyKey = context.req.header('idempotency-key') ?? `${claims.runId}:${name}:${action}`;
   try {
-    if (!claims.integrations.includes(name)) throw notNamed(name, task.pins.directiveId);
+    // What the key says of itself is not enough: the directive's own text and its trust are asked too.
+    const granted = await pinnedIntegrations(dispatcher, task);
+    if (!claims.integrations.includes(name) || !granted.includes(name)) throw notNamed(name, task.pins.directiveId);
     // Read only now: parsing a stranger's body would be work for nothing.
     const input = await readInput();
     const result = await integrations.call(name, action, input, {

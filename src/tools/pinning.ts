@@ -3,6 +3,7 @@ import { changedPart } from '../acks/binding.js';
 import type { Directives, Pinned } from '../directives/index.js';
 import { pinnedContents } from '../directives/index.js';
 import { type EffectivePolicy, effectivePolicy, taskPolicy } from '../directives/policy.js';
+import { parseRevision } from '../directives/revision.js';
 import { DispatcherError, type TokenErrorCode } from '../errors.js';
 import type { LedgerStore, PinnedWork } from '../queue/store.js';
 import type { JsonObject } from '../tasks/outcome.js';
@@ -75,6 +76,18 @@ export function textsWith(
       [...pinnedContents(pinned), ...directives.texts(pinned.covered)].map(({ sha256, text }) => [sha256, text]),
     ));
   return { content: async (sha256) => (await store.ledger.content(sha256)) ?? ofNow().get(sha256) ?? null };
+}
+
+/**
+ * The integrations that a task's directive may use as it is pinned, whatever stands on the disk by now: none where its text
+ * is not kept or nobody trusted it.
+ */
+export async function pinnedIntegrations({ store }: Pick<Dispatcher, 'store'>, { pins }: Task): Promise<string[]> {
+  const { directiveId: id, directiveSha256: sha256, scriptSha256 } = pins;
+  const content = await store.ledger.content(sha256);
+  if (content === null || !(await store.people.isTrusted({ kind: 'directive', id, sha256, scriptSha256 }))) return [];
+  const directive = parseRevision({ id, file: `pinned:${id}`, bytes: Buffer.from(content), modifiedAt: 0 });
+  return directive.kind === 'task' ? directive.frontMatter.integrations : [];
 }
 
 const isTrusted = (store: Dispatcher['store'], { directive, pins }: Pinned): Promise<boolean> =>

@@ -148,6 +148,14 @@ test('after a rotation the former secret still verifies, and no longer signs', a
   expect(await codeOf(fresh)).toBe('token_signature');
 });
 
+test('after a rotation the former secret forges neither a run key nor a run token', async () => {
+  const rotated = await createAcks({ secret: newer, previousSecret: secret, homeId: 'home1' });
+  const key = await acks.runKey({ taskId: 'task-1', runId: 'run_1', integrations: ['netlify'] }, start + minute);
+  expect((await refusalOf(() => rotated.readRunKey(key, start))).code).toBe('unauthorized');
+  const token = await acks.runToken(ack, 'run_1', start + minute);
+  expect((await refusalOf(() => rotated.read(token, start))).code).toBe('token_signature');
+});
+
 test('a proof of health depends on the secret, the nonce and the address', () => {
   const proofs = [
     acks.healthProof('n', 'http://127.0.0.1:1'),

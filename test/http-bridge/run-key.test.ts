@@ -157,6 +157,38 @@ describe('from elsewhere', () => {
   });
 });
 
+test('a key that names more than the directive of its run opens no more', async () => {
+  const calls: Call[] = [];
+  const answers: [number, unknown][] = [];
+  const asker: Integration = {
+    ...recorder('mail', calls),
+    actions: {
+      send: {
+        description: 'Tries other keys of the same run, while it lasts.',
+        input: z.object({}),
+        run: async () => {
+          const { tasks } = await app.dispatcher.store.tasks.list({ limit: 1 });
+          const [{ id: taskId = '', runId = null } = {}] = tasks;
+          for (const integrations of [['mail', 'bank'], ['bank'], []]) {
+            const claims = { taskId, runId: runId ?? '', integrations };
+            const key = await app.dispatcher.acks.runKey(claims, Date.now() + 60_000);
+            const headers = { 'Content-Type': 'application/json', Authorization: `Bearer ${key}` };
+            const answer = await send(app, { method: 'POST', path: '/integrations/bank/send', headers, body: '{}' });
+            answers.push([answer.status, answer.json().code]);
+          }
+          return null;
+        },
+      },
+    },
+  };
+  const app = await createTestApp({ files, integrations: [asker, recorder('bank', calls)] });
+  await trustAll(app);
+  const { answers: outer } = await run(app, [['/integrations/mail/send', {}]]);
+  expect(outer.map(([status]) => status)).toEqual([200]);
+  expect(answers).toEqual(Array(3).fill([403, 'not_allowed']));
+  expect(calls).toEqual([]);
+});
+
 test('a stranger without a run key has no body parsed for it', async () => {
   const app = await createTestApp({ noWorker: true });
   const answer = await send(app, {
