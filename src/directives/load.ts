@@ -145,17 +145,20 @@ function refuseDoubles(directives: Directive[]): Directive[] {
   });
 }
 
-/** A broken file cannot say what it is for, but its text may name the task type and project. */
-function brokenFor(directive: Directive, taskType: string, projectId: string): boolean {
-  if (directive.kind !== 'broken') return false;
-  const names = (key: string, value: string) =>
-    new RegExp(`^${key}:\\s*["']?${value.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')}["']?\\s*(#.*)?$`, 'm').test(
-      directive.content,
-    );
-  return (
-    names('task_type', taskType) &&
-    (names('project_id', projectId) || names('project_id', '*') || !/^project_id:/m.test(directive.content))
-  );
+/**
+ * A broken file cannot say what it is for, but its text may name the task type, or the id that stands in for it, and the
+ * project. One whose file has the name of the task type is looked for apart.
+ */
+function brokenFor({ kind, content }: Directive, taskType: string, projectId: string): boolean {
+  if (kind !== 'broken') return false;
+  const says = (key: string) => new RegExp(`^["']?${key}["']?[ \\t]*:`, 'm').test(content);
+  const names = (key: string, value: string) => {
+    const quoted = value.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
+    const pair = `["']?${key}["']?[ \\t]*:[ \\t]*["']?${quoted}["']?`;
+    return new RegExp(`(?:^|[{,])[ \\t]*${pair}[ \\t]*(?:#.*)?(?:$|[,}])`, 'm').test(content);
+  };
+  const ofType = names('task_type', taskType) || (!says('task_type') && names('id', taskType));
+  return ofType && (names('project_id', projectId) || names('project_id', '*') || !says('project_id'));
 }
 
 const brokenDirective = ({ id, file, error }: Directive & { kind: 'broken' }): DispatcherError =>

@@ -79,6 +79,37 @@ test('a broken directive for this project does not let the general one stand in 
   expect((await directives.find('job', 'p2')).id).toBe('any');
 });
 
+test.each([
+  ['its id is the task type', 'acme.md', 'id: pub\nproject_id: acme'],
+  ['its id is quoted, with a remark', 'acme.md', '"id" : "pub" # ours\nproject_id: "acme"'],
+  ['its head is in braces', 'acme.md', '{ id: pub, project_id: acme, ack: [ }'],
+  ['its file has the name of the task type', 'pub.md', 'project_id: acme'],
+  ['it says neither, and any project fits', 'acme.md', 'id: pub'],
+])('a broken directive lets no general one stand in for it where %s', async (_, file, yaml) => {
+  const { directives } = directivesWith({
+    'any.md': fenced('task_type: pub'),
+    [file]: fenced(`${yaml}${yaml.startsWith('{') ? '' : '\nack: nonsense'}`),
+  });
+  expect((await refusalOf(() => directives.find('pub', 'acme'))).code).toBe('directive_broken');
+});
+
+test('a broken directive of a megabyte of empty lines is looked through at once', async () => {
+  const { directives } = directivesWith({
+    'any.md': fenced('task_type: pub'),
+    'acme.md': `---\nnever closed${'\n'.repeat(500_000)}${', '.repeat(200_000)}`,
+  });
+  expect((await directives.find('pub', 'acme')).id).toBe('any');
+});
+
+test('a broken directive of another task type does not stand in the way, though its id is the same word', async () => {
+  const { directives } = directivesWith({
+    'any.md': fenced('task_type: pub'),
+    'other.md': fenced('id: pub\ntask_type: other\nack: nonsense'),
+    'acme.md': fenced('id: pub\nproject_id: acme\nack: nonsense'),
+  });
+  expect((await directives.find('pub', 'p2')).id).toBe('any');
+});
+
 test('what cannot be found is named with what there is', async () => {
   const { directives } = directivesWith({
     'import-site.md': fenced('title: I'),
