@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { parse as parseDotenv } from 'dotenv';
 import { z } from 'zod';
 import { DispatcherError } from './errors.js';
+import { addressSecrets } from './redact.js';
 import { assurances } from './tasks/task.js';
 
 const wholeNumber = (low: number, high: number) =>
@@ -13,9 +14,12 @@ const wholeNumber = (low: number, high: number) =>
     .transform(Number)
     .pipe(z.number().min(low, `must be ${low} to ${high}`).max(high, `must be ${low} to ${high}`));
 
-const httpUrl = z
-  .url({ protocol: /^https?$/, error: 'must be an http:// or https:// address' })
-  .transform((url) => url.replace(/\/+$/, ''));
+/** Requests are not made to an address that carries a user and password: fetch refuses it, naming it whole. */
+const httpUrl = (instead = 'leave them out') =>
+  z
+    .url({ protocol: /^https?$/, error: 'must be an http:// or https:// address', abort: true })
+    .refine((url) => addressSecrets(url).length === 0, `must not carry a user and password: ${instead}`)
+    .transform((url) => url.replace(/\/+$/, ''));
 
 /** Every setting that the program itself reads, by its name in the environment. */
 const settings = z.object({
@@ -23,12 +27,12 @@ const settings = z.object({
   MCP_SECRET_PREVIOUS: z.string().optional(),
   MCP_API_KEY: z.string().optional(),
   MCP_AGENT_KEY: z.string().optional(),
-  MCP_URL: httpUrl.optional(),
+  MCP_URL: httpUrl().optional(),
   HOST: z.string().min(1).default('127.0.0.1'),
   PORT: wholeNumber(0, 65_535).default(3001),
   DOE_HOME: z.string().optional(),
   DOE_ALLOWED_HOSTS: z.string().default(''),
-  DOE_PUBLIC_URL: httpUrl.optional(),
+  DOE_PUBLIC_URL: httpUrl().optional(),
   DOE_MIN_ACK: z.enum(assurances, { error: `must be one of ${assurances.join(', ')}` }).default('client'),
   DOE_DATABASE_URL: z
     .string()
@@ -42,16 +46,16 @@ const settings = z.object({
   DOE_LOG_LEVEL: z
     .enum(['debug', 'info', 'warn', 'error'], { error: 'must be debug, info, warn or error' })
     .default('info'),
-  DOE_WEBHOOK_URL: httpUrl.optional(),
+  DOE_WEBHOOK_URL: httpUrl('messages are signed with DOE_WEBHOOK_SECRET').optional(),
   DOE_WEBHOOK_SECRET: z.string().min(16, 'must have 16 characters or more').optional(),
   NETLIFY_AUTH_TOKEN: z.string().optional(),
   AIRTABLE_API_KEY: z.string().optional(),
   AIRTABLE_BASE_ID: z.string().optional(),
   BASE44_API_KEY: z.string().optional(),
   BASE44_APP_ID: z.string().optional(),
-  N8N_WEBHOOK_URL: httpUrl.optional(),
+  N8N_WEBHOOK_URL: httpUrl('put them into N8N_WEBHOOK_AUTH, as `Authorization: Basic …`').optional(),
   N8N_WEBHOOK_AUTH: z.string().optional(),
-  N8N_API_URL: httpUrl.optional(),
+  N8N_API_URL: httpUrl('n8n’s API takes N8N_API_KEY').optional(),
   N8N_API_KEY: z.string().optional(),
 });
 
@@ -207,7 +211,8 @@ function refuseUnknown(given: Record<string, string>): void {
 function invalidSetting(error: z.ZodError, given: Record<string, string>): DispatcherError {
   const issue = error.issues[0];
   const name = String(issue?.path[0]);
-  const secret = (secretSettingNames as readonly string[]).includes(name);
+  const secret =
+    (secretSettingNames as readonly string[]).includes(name) || addressSecrets(given[name] ?? '').length > 0;
   return new DispatcherError(
     'config_invalid',
     `${name} is ${secret ? 'set to something' : JSON.stringify(given[name])} that cannot be used: it ${issue?.message}.`,

@@ -11,6 +11,20 @@ test('one key in both lists, which would make every agent an operator, stops the
   expect(error.message).not.toContain(shared);
 });
 
+test.each(['MCP_URL', 'DOE_PUBLIC_URL', 'DOE_WEBHOOK_URL', 'N8N_WEBHOOK_URL', 'N8N_API_URL'])(
+  'a password in the address of %s stops the start, and stands in no message',
+  async (name) => {
+    for (const user of ['jen:hunter-2000', 'hunter-2000', 'hunter-2000:']) {
+      const settings = { DOE_WEBHOOK_SECRET: 'x'.repeat(16), [name]: `https://${user}@n8n.example/webhook/1` };
+      const error = await refusalOf(() => loadConfig(temporaryFolder(), settings));
+      expect(error).toMatchObject({ code: 'config_invalid', message: expect.stringContaining('user and password') });
+      expect(error.message + error.hint).not.toContain('hunter');
+    }
+    const plain = { DOE_WEBHOOK_SECRET: 'x'.repeat(16), [name]: 'https://n8n.example/webhook/@1' };
+    expect(loadConfig(temporaryFolder(), plain).variables[name]).toContain('@1');
+  },
+);
+
 test('what every object has is no setting', () => {
   const { variables } = loadConfig(temporaryFolder(), {});
   for (const name of ['constructor', '__proto__', 'toString']) expect(variables[name]).toBeUndefined();

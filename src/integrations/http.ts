@@ -2,7 +2,7 @@
 // A redirect is never followed, since a key in a header of its own would follow along.
 import type { z } from 'zod';
 import { DispatcherError } from '../errors.js';
-import { createRedactor, type Redact } from '../redact.js';
+import { addressSecrets, createRedactor, type Redact } from '../redact.js';
 import type { JsonValue } from '../tasks/outcome.js';
 import { realTime, type Time } from './time.js';
 
@@ -85,7 +85,7 @@ export function createHttp({
   onWait = () => {},
 }: HttpOptions): Http {
   const redact = createRedactor(secrets);
-  const redactError = createRedactor([...secrets, ...unsaid]);
+  const redactError = createRedactor([...secrets, ...unsaid, ...addressSecrets(baseUrl)]);
 
   const attempt = async (request: HttpRequest): Promise<HttpAnswer | Failure> => {
     const limit = AbortSignal.timeout(request.timeoutMs ?? timeoutMs);
@@ -98,7 +98,9 @@ export function createHttp({
     } catch (error) {
       request.signal?.throwIfAborted();
       if (error instanceof DispatcherError) throw error;
-      return limit.aborted ? timedOut(service, request) : notReached(service, request, error);
+      return limit.aborted
+        ? timedOut(service, request)
+        : notReached(service, request, redactError(reasonOf(error)), error);
     }
     const answer = answerOf({ service, redact }, response, bytes);
     const accepted = request.accept?.(response.status) ?? response.ok;
@@ -215,8 +217,7 @@ const timedOut = (service: string, { method, path, repeat }: HttpRequest): Failu
 /** Faults before anything was sent. After all others nobody knows whether the request arrived. */
 const beforeSending = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH']);
 
-function notReached(service: string, { repeat }: HttpRequest, error: unknown): Failure {
-  const reason = reasonOf(error);
+function notReached(service: string, { repeat }: HttpRequest, reason: string, error: unknown): Failure {
   const what = beforeSending.has(reason) ? 'could not be reached' : 'broke the answer off';
   const hint =
     beforeSending.has(reason) || repeat !== 'never' ? 'Check the network, and whether the service is up.' : maybeDone;

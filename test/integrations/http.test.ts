@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { createHttp, type HttpRequest } from '../../src/integrations/http.js';
 import { createPace } from '../../src/integrations/time.js';
+import { refusalOf } from '../helpers/errors.js';
 import { createTestTime, type Reply, startService } from './service.js';
 
 const secret = 'a-key-that-nobody-may-see';
@@ -21,6 +22,16 @@ async function client(replies: Reply[]) {
 }
 
 const get: HttpRequest = { method: 'GET', path: '/things', repeat: 'always' };
+
+describe('an address with a password in it', () => {
+  it.each(['jen:hunter%2D2000', 'hunter%2D2000', 'hunter%2D2000:'])('is told by no error: %s', async (user) => {
+    const baseUrl = `http://${user}@Service.example:8080/v1`;
+    const http = createHttp({ service: 'Test', baseUrl, headers: {}, secrets: [], time: createTestTime() });
+    const { message, hint } = await refusalOf(() => http.request({ ...get, repeat: 'never' }));
+    expect(message).toContain('Test');
+    expect(message + hint).not.toMatch(/hunter/);
+  });
+});
 
 describe('a request', () => {
   it('carries key, query and JSON, and answers what comes back', async () => {
