@@ -74,7 +74,7 @@ export const readDirective = defineOperation({
     if (directive === null) throw noDirective(id);
     const present = { ...directiveSummary(directive), content: directive.content };
     if (sha256 !== undefined && sha256 !== directive.sha256) {
-      const content = await dispatcher.store.ledger.content(sha256);
+      const content = await revisionText(dispatcher, id, sha256);
       if (content === null) throw noDirective(`${id} of revision ${sha256}`);
       return { ...present, sha256, content, ...nothingInForce };
     }
@@ -95,6 +95,12 @@ export const readDirective = defineOperation({
     };
   },
 });
+
+/** Null for a text that was never a revision of this very directive: others are kept beside them, such as scripts. */
+async function revisionText({ store }: Dispatcher, id: string, sha256: string): Promise<string | null> {
+  const revisions = await store.ledger.revisions(id);
+  return revisions.some((revision) => revision.sha256 === sha256) ? store.ledger.content(sha256) : null;
+}
 
 const nothingInForce = {
   payload_schema: null,

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { createTask, listTrust, readDirective, trustItems } from '../../src/tools/index.js';
 import { refusalOf } from '../helpers/errors.js';
+import { must } from '../helpers/store-fixtures.js';
 import { callers, createTestApp, helloHome, type TestApp } from '../helpers/test-app.js';
 
 const files = {
@@ -102,4 +103,18 @@ test('an older revision of a directive can be read as it was, without a policy i
   expect((await app.call(readDirective, { id: 'auto' })).content).toContain('version: 9');
   const unknown = () => app.call(readDirective, { id: 'auto', sha256: '0'.repeat(64) });
   expect(await refusalOf(unknown)).toMatchObject({ code: 'directive_not_found' });
+});
+
+test('a script’s digest, or the revision of another directive, reads no text in a directive’s name', async () => {
+  const app = await createTestApp({ noWorker: true, files });
+  const { task_id, directive } = await create(app, 'auto');
+  const { scriptSha256 } = must(await app.dispatcher.store.tasks.get(task_id)).pins;
+  expect(await app.dispatcher.store.ledger.content(scriptSha256)).not.toBeNull();
+  for (const [id, sha256] of [
+    ['auto', scriptSha256],
+    ['rich', directive.sha256],
+  ] as const)
+    expect(await refusalOf(() => app.call(readDirective, { id, sha256 }))).toMatchObject({
+      code: 'directive_not_found',
+    });
 });
