@@ -1,5 +1,6 @@
 // The shape of one kind of resource: how it is listed page by page, read, and completed.
 import type { Resource, TextResourceContents, Variables } from '@modelcontextprotocol/server';
+import { DispatcherError } from '../errors.js';
 import type { Dispatcher } from '../tools/dispatcher.js';
 
 export interface ResourcePage {
@@ -25,14 +26,28 @@ export interface ResourceKind {
   >;
 }
 
-/** A template's variables as plain texts. */
+/**
+ * A template's variables as plain texts.
+ * @throws DispatcherError `invalid_input` for an escape that is none (RFC 3986 section 2.1)
+ */
 export const textVariables = (variables: Variables): Record<string, string> =>
   Object.fromEntries(
     Object.entries(variables).map(([name, value]) => [
       name,
-      decodeURIComponent(String(Array.isArray(value) ? value[0] : value)),
+      unescaped(String(Array.isArray(value) ? value[0] : value)),
     ]),
   );
+
+function unescaped(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch (cause) {
+    throw new DispatcherError('invalid_input', 'The address has a % that begins no escape.', {
+      hint: 'Write % as %25, and other characters as the percent-encoding of their UTF-8.',
+      cause,
+    });
+  }
+}
 
 export const startingWith = (typed: string, values: Iterable<string>): string[] =>
   [...new Set(values)].filter((value) => value.startsWith(typed)).slice(0, 100);

@@ -106,6 +106,26 @@ test('one revision is read by its hash, also when the file has changed since', a
   const client = await open(app);
   const { contents } = await client.raw.readResource({ uri: `directive://hello?sha256=${directive.sha256}` });
   expect(contents[0].text).toBe(directive.content);
+  const { scriptSha256 } = (await app.dispatcher.store.tasks.list({ limit: 1 })).tasks[0]?.pins ?? {};
+  await expect(client.raw.readResource({ uri: `directive://hello?sha256=${scriptSha256}` })).rejects.toMatchObject({
+    code: -32_602,
+  });
+});
+
+test.each(sdks)('an address with a malformed escape is refused as such: SDK %s', async (sdk) => {
+  const app = await createTestApp({ noWorker: true });
+  const client = await open(app, sdk);
+  for (const uri of [
+    'directive://%',
+    'directive://hello%zz',
+    'task://%E0%A4%A/log',
+    'anneal://a/%ff',
+    'directive://hello?sha256=%',
+  ])
+    await expect(client.raw.readResource({ uri }), uri).rejects.toMatchObject({
+      code: -32_602,
+      message: expect.not.stringContaining('URI malformed'),
+    });
 });
 
 test('completes every variable of every template', async () => {
