@@ -12,13 +12,15 @@ import { Ago, AskedBy, AssuranceBadge, At, durationText, Fact, Facts, Hash, pret
 interface TaskPageProps {
   context: PageContext;
   task: Task;
+  /** The newest ones. */
   events: Event[];
+  hasEarlier: boolean;
   runs: RunRow[];
   acks: Ack[];
   lines: LogLine[];
 }
 
-export const TaskPage = ({ context, task, events, runs, acks, lines }: TaskPageProps) => (
+export const TaskPage = ({ context, task, events, hasEarlier, runs, acks, lines }: TaskPageProps) => (
   <Frame context={context} title={task.id} here="/ui/tasks" live task={task.id}>
     <p class="crumbs">
       <a href="/ui/tasks">Tasks</a>
@@ -94,6 +96,12 @@ export const TaskPage = ({ context, task, events, runs, acks, lines }: TaskPageP
 
     <div id="way" data-live="">
       <h2>Its way</h2>
+      {hasEarlier ? (
+        <p class="muted">
+          The latest {events.length} steps; earlier ones stand in the{' '}
+          <a href={`/ui/audit?task=${encodeURIComponent(task.id)}`}>audit trail</a>.
+        </p>
+      ) : null}
       <ol class="timeline">
         {events.map((event) => (
           <li class={eventTone(event)}>

@@ -43,14 +43,18 @@ export function addTasks(app: Hono<PageEnv>, dispatcher: Dispatcher): void {
   app.get('/tasks/:id', async (context) => {
     const task = await requireTask(dispatcher, idOf(context));
     const [events, runs, acks, lines] = await Promise.all([
-      store.ledger.events({ taskId: task.id, limit: eventsShown }),
+      store.ledger.events({ taskId: task.id, limit: eventsShown + 1, newest: true }),
       store.tasks.runs(task.id),
       store.people.acks(task.id),
       store.logs.tail(task.id, linesShown),
     ]);
     return send(
       context,
-      <TaskPage context={context} task={task} events={events} runs={runs} acks={acks} lines={lines} />,
+      <TaskPage
+        {...{ context, task, runs, acks, lines }}
+        events={events.slice(-eventsShown)}
+        hasEarlier={events.length > eventsShown}
+      />,
     );
   });
 

@@ -82,6 +82,26 @@ test('a task shows its way, its log in safe colours, its result and its runs', a
     expect(body).toContain(text);
 });
 
+test('of a task that went round for ever, the page shows how its way went on last, and says that more came before', async () => {
+  const app = await createTestApp({ noWorker: true });
+  await app.call(createTask, { task_type: 'hello', project_id: 'p1', actor_id: 'me', task_id: 'hello-1' });
+  const visitor = await signedIn(app);
+  const steps = async () => {
+    const { body } = await visitor.get('/ui/tasks/hello-1');
+    return { body, names: [...body.matchAll(/<li[^>]*><strong>([^<]+)/g)].map(([, name]) => name) };
+  };
+  expect((await steps()).body).not.toContain('The latest');
+  const by = { actorId: 'doe', principal: 'operator', channel: 'worker', keyId: null } as const;
+  const refused = { taskId: 'hello-1', type: 'ack_refused', assurance: null, data: {} };
+  await Promise.all(Array.from({ length: 300 }, () => app.dispatcher.store.ledger.record(refused, by)));
+  await visitor.post('/ui/tasks/hello-1/cancel', {});
+  const { body, names } = await steps();
+  expect(names).toHaveLength(300);
+  expect([names[0], names.at(-1)]).toEqual(['an approval was not allowed', 'cancelled']);
+  expect(body).toContain('The latest 300 steps');
+  expect(body).toContain('href="/ui/audit?task=hello-1"');
+});
+
 test('the log comes live in batches and ends with the task; the download is plain text', async () => {
   const app = await createTestApp({
     files: {
