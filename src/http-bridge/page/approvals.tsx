@@ -1,9 +1,10 @@
 // The inbox: what waits for a person, oldest first.
 import type { Hono } from 'hono';
 import type { ContentfulStatusCode } from 'hono/utils/http-status';
-import type { Directive } from '../../directives/index.js';
+import type { Directive, TaskDirective } from '../../directives/index.js';
+import { type EffectivePolicy, effectivePolicy } from '../../directives/policy.js';
 import { DispatcherError, httpStatus, publicError } from '../../errors.js';
-import { type Assurance, stronger, type Task } from '../../tasks/task.js';
+import type { Task } from '../../tasks/task.js';
 import type { Dispatcher } from '../../tools/dispatcher.js';
 import { acknowledge } from '../../tools/index.js';
 import { invoke } from '../../tools/operation.js';
@@ -34,10 +35,8 @@ export function addApprovals(app: Hono<PageEnv>, dispatcher: Dispatcher): void {
       cursor,
     });
     const directives = await dispatcher.directives.list();
-    return send(
-      context,
-      <Inbox context={context} directives={directives} minAck={dispatcher.config.minAck} {...page} />,
-    );
+    const waiting = await Promise.all(page.tasks.map((task) => withPolicy(dispatcher, task, directives)));
+    return send(context, <Inbox context={context} waiting={waiting} nextCursor={page.nextCursor} />);
   });
 
   app.get('/approvals/:id', async (context) => show(context, sources));
@@ -136,24 +135,39 @@ async function show(context: PageContext, sources: Sources, error?: DispatcherEr
   );
 }
 
+interface Waiting {
+  task: Task;
+  /** Null where it cannot be used. */
+  directive: TaskDirective | null;
+  policy: EffectivePolicy | null;
+}
+
+/** The directive as the disk has it, with the policy in force for the script that the task is pinned to: no script is read for a list. */
+async function withPolicy({ store, config }: Dispatcher, task: Task, directives: Directive[]): Promise<Waiting> {
+  const directive = directives.find(({ id }) => id === task.pins.directiveId);
+  if (directive?.kind !== 'task') return { task, directive: null, policy: null };
+  const { id, sha256, frontMatter } = directive;
+  const { scriptSha256 } = task.pins;
+  const trusted = await store.people.isTrusted({ kind: 'directive', id, sha256, scriptSha256 });
+  return { task, directive, policy: effectivePolicy(frontMatter, trusted, config.minAck) };
+}
+
 interface InboxProps {
   context: PageContext;
-  directives: Directive[];
-  minAck: Assurance;
-  tasks: Task[];
+  waiting: Waiting[];
   nextCursor: string | null;
 }
 
-const Inbox = ({ context, directives, minAck, tasks, nextCursor }: InboxProps) => (
+const Inbox = ({ context, waiting, nextCursor }: InboxProps) => (
   <Frame context={context} title="Approvals" here="/ui/approvals" live>
     <h1>Approvals</h1>
     <div id="inbox" data-live="">
-      {tasks.length === 0 ? (
+      {waiting.length === 0 ? (
         <Empty>Nothing waits for you.</Empty>
       ) : (
         <ul class="cards">
-          {tasks.map((task) => (
-            <Row task={task} directive={directives.find(({ id }) => id === task.pins.directiveId)} minAck={minAck} />
+          {waiting.map((one) => (
+            <Row {...one} />
           ))}
         </ul>
       )}
@@ -174,13 +188,13 @@ const Inbox = ({ context, directives, minAck, tasks, nextCursor }: InboxProps) =
   </Frame>
 );
 
-const Row = ({ task, directive, minAck }: { task: Task; directive: Directive | undefined; minAck: Assurance }) => (
+const Row = ({ task, ...more }: Waiting) => (
   <li>
     <a class="card" href={`/ui/approvals/${encodeURIComponent(task.id)}`} data-row="">
       <span class="card-head">
         <strong>{task.taskType}</strong>
         <span class="badge">{task.projectId}</span>
-        {risksOf(task, directive, minAck).map(({ text, tone }) => (
+        {risksOf({ task, ...more }).map(({ text, tone }) => (
           <span class={`badge ${tone}`}>{text}</span>
         ))}
         <Ago at={task.createdAt} />
@@ -197,10 +211,10 @@ const Row = ({ task, directive, minAck }: { task: Task; directive: Directive | u
 );
 
 /** What one would want to know before opening it; the page of the task itself has the whole. */
-function risksOf(task: Task, directive: Directive | undefined, minAck: Assurance): { text: string; tone: string }[] {
-  if (directive?.kind !== 'task') return [{ text: 'directive cannot be used', tone: 'status-failed' }];
-  const { ack, quorum, secrets, integrations } = directive.frontMatter;
-  const wanted = stronger(minAck, ack);
+function risksOf({ task, directive, policy }: Waiting): { text: string; tone: string }[] {
+  if (directive === null || policy === null) return [{ text: 'directive cannot be used', tone: 'status-failed' }];
+  const { secrets, integrations } = directive.frontMatter;
+  const { ack: wanted, quorum } = policy;
   const counted = (count: number, what: string) => (count === 1 ? `1 ${what}` : `${count} ${what}s`);
   const reach = [
     secrets.length === 0 ? '' : counted(secrets.length, 'secret'),

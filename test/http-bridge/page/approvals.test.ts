@@ -6,6 +6,7 @@ import { onOneLine } from '../../../src/http-bridge/page/hidden-characters.js';
 import { acknowledge, annealComplete, createTask } from '../../../src/tools/index.js';
 import { callers, createTestApp, helloHome, type TestApp } from '../../helpers/test-app.js';
 import { createVisitor, type Visitor } from '../../helpers/visitor.js';
+import { trustAll } from '../../helpers/worker-home.js';
 
 async function waiting(app: TestApp, task_id = 'hello-1', payload_json: Record<string, unknown> = {}) {
   return app.call(
@@ -271,6 +272,20 @@ test('the questions of a directive are asked, and their answers stand with the a
   });
   const [ack] = await app.dispatcher.store.people.acks('hello-1');
   expect(ack?.answers).toEqual(['Ann', 'Soon']);
+});
+
+test('the inbox says which yes is in force: an untrusted directive lowers nothing, whatever the floor', async () => {
+  const app = await createTestApp({
+    noWorker: true,
+    settings: { DOE_MIN_ACK: 'agent' },
+    files: { ...helloHome, 'directives/hello.md': '---\nack: agent\n---\nHello.\n' },
+  });
+  await waiting(app);
+  const visitor = await signedIn(app);
+  const needs = async () => /needs \w+/.exec((await visitor.get('/ui/approvals')).body)?.[0];
+  expect(await needs()).toBe('needs client');
+  await trustAll(app);
+  expect(await needs()).toBe('needs agent');
 });
 
 test('a value marked as secret is set and not shown', async () => {
