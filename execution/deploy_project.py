@@ -14,6 +14,8 @@ MOST_FILES = 20_000
 DEPLOY_SECONDS = 20 * 60
 # What only a run may hold, and a build has no use for.
 NOT_FOR_BUILDS = ('MCP_URL', 'DOE_RUN_KEY', 'DOE_RESULT_FILE')
+# Where the home keeps policy, scripts and evidence.
+NOT_A_PROJECT = ('directives', 'execution', 'automations', 'anneal-tasks')
 
 
 class Refused(Exception):
@@ -47,6 +49,8 @@ def deploy(home: str, work: str, payload: dict) -> None:
     project = folder_inside(home, payload.get('project_dir'), 'project_dir')
     if (work + os.sep).startswith(project + os.sep):
         raise Refused('project_dir must be neither the home itself nor builds/')
+    if os.path.relpath(project, home).split(os.sep)[0].lower() in NOT_A_PROJECT:
+        raise Refused(f'project_dir must not lie in {", ".join(NOT_A_PROJECT)}')
     if payload.get('build_command'):
         project = build(project, os.path.join(work, 'project'), payload['build_command'])
     publish = folder_inside(project, payload.get('publish_dir', '.'), 'publish_dir')
@@ -67,7 +71,7 @@ def deploy(home: str, work: str, payload: dict) -> None:
 
 
 def folder_inside(root: str, name: object, what: str) -> str:
-    """The real path of a folder inside `root`, links and all."""
+    """The real path of a folder inside `root`, links and all; what is hidden there is not published."""
     if not isinstance(name, str) or not name or os.path.isabs(name):
         raise Refused(f'{what} must be a folder, named relative')
     path = os.path.realpath(os.path.join(root, name))
@@ -75,6 +79,8 @@ def folder_inside(root: str, name: object, what: str) -> str:
         raise Refused(f'{what} {name!r} leads out of {os.path.basename(root)}')
     if not os.path.isdir(path):
         raise Refused(f'{what} {name!r} is not a folder')
+    if path != root and any(part.startswith('.') for part in os.path.relpath(path, root).split(os.sep)):
+        raise Refused(f'{what} {name!r} is hidden, or lies in a hidden folder')
     return path
 
 

@@ -4,6 +4,7 @@ import { z } from 'zod';
 import type { JsonObject } from '../tasks/outcome.js';
 import { actorIdSchema, assurances, oneLine, projectIdSchema, taskTypeSchema } from '../tasks/task.js';
 import type { FrontMatter } from './index.js';
+import { ordinaryPlaces, whyNotOrdinary } from './ordinary-place.js';
 import { assertPayloadSchema } from './payload-schema.js';
 import { plainSettingName, settingName } from './setting-names.js';
 
@@ -34,18 +35,11 @@ const fileName = z
 
 const integrationName = z.string().regex(/^[a-z][a-z0-9-]*$/, 'must be the name of an integration, in lower case');
 
-/** Folders of the home that decide what runs: no sandbox may open them for writing. */
-export const policyFolders = ['directives', 'execution', 'automations', 'anneal-tasks'];
-
 const writableFolder = z
   .string()
   .regex(/^[^/.\\][^\\]*$/, 'must be a folder of the home, relative to it and not hidden')
   .refine(isSeen, notSeen)
-  .refine((name) => !name.split('/').some((part) => part === '..' || part.startsWith('.')), 'must not be hidden')
-  .refine(
-    (name) => !policyFolders.includes(name.split('/')[0] ?? '') && !name.startsWith('db.sqlite'),
-    `must not be ${policyFolders.join(', ')} or the database`,
-  );
+  .refine((name) => whyNotOrdinary(name) === null, `must be ${ordinaryPlaces}`);
 
 const sandbox = z.union(
   [

@@ -7,6 +7,7 @@ import type { JsonObject, JsonValue } from '../tasks/outcome.js';
 import { containedPath } from './contain.js';
 import { digestOf, fileSha256, treeDigests } from './digest.js';
 import { canonicalJson, depthOf, maxDepth, parseJsonStrict } from './json.js';
+import { whyClosed } from './ordinary-place.js';
 import { checkPayload, type Marked } from './payload-schema.js';
 
 export const maxPayloadBytes = 64 * 1024;
@@ -84,9 +85,8 @@ async function namedFileDigest(home: string, pointer: string, name: JsonValue | 
   if (found === 'missing') throw refuse(`names ${JSON.stringify(name)}, which does not exist in the home`);
   // What the name stands for counts, links and all: a link to .env is .env.
   const real = relative(await realpath(home), found.path);
-  if (real === '') throw refuse('names the home itself');
-  if (real.split('/').some((part) => part.startsWith('.')) || /^db\.sqlite/.test(real))
-    throw refuse('must not name a hidden file or the database');
+  const closed = whyClosed(real);
+  if (closed !== null) throw refuse(`names ${JSON.stringify(name)}, which ${closed}`);
   const facts = await lstat(found.path);
   if (facts.isFile())
     return fileSha256(found.path).catch((error: NodeJS.ErrnoException) => {

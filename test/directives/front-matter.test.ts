@@ -104,6 +104,9 @@ test.each([
   ['sandbox: docker', 'sandbox'],
   ['sandbox: { type: bwrap, write: [../x] }', 'sandbox'],
   ['sandbox: { type: bwrap, write: [directives] }', 'sandbox'],
+  ['sandbox: { type: bwrap, write: [Execution/x] }', 'sandbox'],
+  ['sandbox: { type: bwrap, write: [out/.git] }', 'sandbox'],
+  ['sandbox: { type: bwrap, write: [DB.sqlite] }', 'sandbox'],
 ])('%s is refused by its path', (yaml, path) => {
   expect(errorOf(yaml)).toContain(path);
 });

@@ -83,12 +83,19 @@ test.each([
   ['.env', 'hidden'],
   ['in/env', 'hidden'],
   ['db.sqlite', 'database'],
+  ['DB.SQLITE-wal', 'database'],
   ['.', 'the home itself'],
   ['', 'must name'],
 ])('the path %j is refused: %s', async (zip, why) => {
   const around = temporaryFolder();
   const home = join(around, 'home');
-  writeFiles(around, { 'outside.txt': 'x', 'home/in/a.zip': 'x', 'home/.env': 'S=1', 'home/db.sqlite': '' });
+  writeFiles(around, {
+    'outside.txt': 'x',
+    'home/in/a.zip': 'x',
+    'home/.env': 'S=1',
+    'home/db.sqlite': '',
+    'home/DB.SQLITE-wal': '',
+  });
   symlinkSync(join(around, 'outside.txt'), join(home, 'in/away'));
   symlinkSync(around, join(home, 'away'));
   symlinkSync('round', join(home, 'in/round'));

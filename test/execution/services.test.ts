@@ -94,13 +94,32 @@ console.log('built');`;
     ['an absolute folder', { publish_dir: '/etc' }, /named relative/],
     ['a project outside of the home', { project_dir: '../..' }, /leads out of/],
     ['the home itself', { project_dir: '.' }, /neither the home itself nor builds/],
-    ['an empty folder', { project_dir: 'execution' }, /no files to deploy/],
+    ['an empty folder', { project_dir: 'empty' }, /no files to deploy/],
+    ['scripts', { project_dir: 'execution' }, /must not lie in directives, execution/],
+    ['a repair bundle', { project_dir: 'anneal-tasks/a' }, /must not lie in/],
+    ['a hidden folder', { project_dir: '.hidden/site' }, /is hidden/],
+    ['a hidden folder of the project', { publish_dir: '.git' }, /is hidden/],
   ])('%s: nothing is deployed, nothing is left', async (_what, payload, why) => {
-    const { code, stderr, calls, home, result } = await deploy(payload);
+    const more = { 'empty/.keep': '', '.hidden/site/index.html': 'x', 'anneal-tasks/a/log.txt': 'x' };
+    const { code, stderr, calls, home, result } = await deploy(payload, { ...project, ...more });
     expect(stderr).toMatch(why);
     expect(stderr).toContain('Nothing was deployed.');
     expect({ code, calls, result }).toEqual({ code: 1, calls: [], result: undefined });
     expect(existsSync(join(home, 'builds'))).toBe(false);
+  });
+
+  test.each([
+    ['what decides what runs', 'site', 'directives', { project_dir: 'site' }, /must not lie in directives/],
+    ['what is hidden', 'project/shown', '.git', { publish_dir: 'shown' }, /is hidden/],
+  ])('a link to %s makes it no project', async (_what, link, target, more, why) => {
+    const home = makeHome();
+    writeFiles(home, project);
+    symlinkSync(target, join(home, link));
+    const bridge = await startBridge({ integration: netlify });
+    const payload = { project_dir: 'project', site: 'client1', ...more };
+    const { stderr } = await runScript(join(shipped, 'deploy_project.py'), { home, mcpUrl: bridge.url, payload });
+    expect(stderr).toMatch(why);
+    expect(bridge.integrationCalls()).toEqual([]);
   });
 
   test('a link is not published, wherever it leads', async () => {

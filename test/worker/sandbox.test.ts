@@ -55,6 +55,14 @@ describe.runIf(bubblewrapWorks())('in a sandbox', () => {
     expect(existsSync(join(outside, 'new'))).toBe(false);
   });
 
+  test.each(['db.sqlite', 'execution', 'site/.git'])('a link to %s opens nothing for writing', async (target) => {
+    const app = await createJobApp('true', { frontMatter: 'sandbox: { type: bwrap, write: [link] }' });
+    app.write({ 'site/.git/config': '' });
+    symlinkSync(target, join(app.home, 'link'));
+    const task = await runJob(app);
+    expect(task).toMatchObject({ status: 'needs_anneal', statusReason: expect.stringContaining('"link"') });
+  });
+
   test('without network it still reaches the dispatcher, and nothing else', async () => {
     const app = await createJobApp('exec node execution/check.mjs "$@"', { frontMatter: 'sandbox: bwrap' });
     app.write({
