@@ -95,6 +95,21 @@ test('two open pages of one browser share one stream, and the second goes on whe
   expect(streams).toHaveLength(1);
 });
 
+test('a second page hears what came between its making and its listening', async () => {
+  const { app, page, origin } = await visit({ noWorker: true });
+  await page.goto(`${origin}/ui/approvals`);
+  await create(app, 'heard', callers.agent);
+  await page.getByText('heard', { exact: true }).waitFor();
+  const second = await page.context().newPage();
+  await second.route('**/assets/page.js*', async (route) => {
+    await create(app, 'between', callers.agent);
+    await page.getByText('between', { exact: true }).waitFor();
+    await route.continue();
+  });
+  await second.goto(`${origin}/ui/approvals`);
+  await second.getByText('between', { exact: true }).waitFor();
+});
+
 test('an approval that was decided elsewhere leads to its task, and a session that ended to the sign-in', async () => {
   const { app, page, origin } = await visit({ noWorker: true });
   const { binding } = await create(app, 'one');

@@ -132,8 +132,16 @@ function onNews({ type, seq, tasks, waiting }) {
  */
 function listen() {
   const channel = new BroadcastChannel('doe-live');
-  channel.onmessage = ({ data }) => onNews(data);
+  const me = Math.random();
+  /** The newest that the stream said, where this page holds it. */
+  let newest = null;
+  channel.onmessage = ({ data }) => {
+    if (data.type !== 'joined') return data.to === undefined || data.to === me ? onNews(data) : undefined;
+    // What came between that page's making and its listening is told to it again.
+    if (newest !== null && newest.seq > data.seq) channel.postMessage({ ...newest, type: 'hello', to: data.from });
+  };
   const tell = (news) => {
+    if (news.seq !== undefined) newest = news;
     channel.postMessage(news);
     onNews(news);
   };
@@ -150,6 +158,7 @@ function listen() {
   };
   // Never settles: the lock is held as long as the page is open.
   const hold = () => new Promise(open);
+  channel.postMessage({ type: 'joined', from: me, seq: Number(document.body.dataset.seq) });
   if (navigator.locks === undefined) hold();
   else navigator.locks.request('doe-live', hold);
 }
