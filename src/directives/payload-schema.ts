@@ -46,8 +46,18 @@ for (const [keyword, list] of [
     },
   });
 }
-// Keys of other tools are welcome under x-, as in the front matter.
-ajv.addVocabulary(['x-doe-widget', 'x-doe-note']);
+
+/** Keys of other tools are welcome under `x-`, as in the front matter; under `x-doe-` a slip would go unseen. */
+const foreignKeyword = /^x-(?!doe-)[a-z0-9_$:-]*$/i;
+
+/** A property of that name becomes a word that means nothing, which harms nobody. */
+function admitForeign(schema: unknown): void {
+  if (schema === null || typeof schema !== 'object') return;
+  for (const [key, value] of Object.entries(schema)) {
+    if (foreignKeyword.test(key) && ajv.getKeyword(key) === false) ajv.addKeyword(key);
+    admitForeign(value);
+  }
+}
 
 const compiled = new Map<string, ValidateFunction>();
 const remembered = 200;
@@ -59,6 +69,7 @@ function compile(schema: JsonObject): ValidateFunction {
   // Ajv keeps what it compiled by $id: two directives may use the same one.
   const { $id: _id, ...anonymous } = schema;
   assertJsonSchema(anonymous);
+  admitForeign(anonymous);
   const validate = ajv.compile(anonymous);
   if (compiled.size >= remembered) compiled.clear();
   compiled.set(key, validate);

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { assertPayloadSchema } from '../../src/directives/payload-schema.js';
+import { assertPayloadSchema, checkPayload } from '../../src/directives/payload-schema.js';
 import type { JsonObject } from '../../src/tasks/outcome.js';
 import { place } from '../helpers/doe.js';
 
@@ -18,6 +18,25 @@ const faulty: Record<string, [JsonObject, string]> = {
 
 test.each(Object.entries(faulty))('%s is named', (_, [schema, fault]) => {
   expect(assertPayloadSchema(schema)).toContain(fault);
+});
+
+test('keys of other tools are welcome under x-, at any depth, and change nothing', () => {
+  const schema: JsonObject = {
+    type: 'object',
+    'x-order': ['a'],
+    additionalProperties: false,
+    properties: { a: { type: 'string', 'x-ui:widget': { rows: 3 } }, 'x-doe-own': { type: 'string', 'x-Hint': 'h' } },
+  };
+  expect(assertPayloadSchema(schema)).toBeNull();
+  expect(() => checkPayload(schema, { a: 'x', 'x-doe-own': 'y' })).not.toThrow();
+  expect(() => checkPayload(schema, { a: 1 })).toThrow('/a must be string');
+  expect(() => checkPayload(schema, { 'x-order': ['a'] })).toThrow('must not have the property "x-order"');
+});
+
+test.each(['x-doe-paht', 'x-doe-', 'X-Doe-Path'])('a slip in a key of ours, %s, is an unknown keyword', (key) => {
+  expect(assertPayloadSchema({ properties: { a: { type: 'string', [key]: true } } })).toContain(
+    `unknown keyword: "${key}"`,
+  );
 });
 
 test.each([dialect, `${dialect}#`])('a schema may name its dialect: %s', ($schema) => {
