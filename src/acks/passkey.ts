@@ -1,8 +1,7 @@
 // Passkeys (W3C Web Authentication, Level 3): what an assertion is bound to, and whether one holds. Who may use it is the verbs' to say.
-import canonicalize from 'canonicalize';
 import { DispatcherError } from '../errors.js';
 import type { JsonObject } from '../tasks/outcome.js';
-import { sha256Hex } from './binding.js';
+import { canonicalSha256, sha256Hex } from './binding.js';
 
 /** Where a ceremony takes place: the page's name and its exact origin. */
 export interface RelyingParty {
@@ -21,7 +20,7 @@ export interface PublicCredential {
 
 /** The challenge (base64url) of a ceremony: sha256 over the canonical JSON (RFC 8785) of all that the touch would cover. */
 export const challengeOf = (covered: JsonObject): string =>
-  Buffer.from(sha256Hex(canonicalize(covered) ?? ''), 'hex').toString('base64url');
+  Buffer.from(canonicalSha256(covered), 'hex').toString('base64url');
 
 const refused = (why: string, cause?: unknown): DispatcherError =>
   new DispatcherError('passkey_refused', `The passkey was not accepted: ${why}`, {

@@ -1,7 +1,6 @@
 // The audit trail: every event is chained by hash to the one before it of the same task, or of the home.
 import type { Database } from 'better-sqlite3';
-import canonicalize from 'canonicalize';
-import { sha256Hex } from '../../acks/binding.js';
+import { canonicalSha256 } from '../../acks/binding.js';
 import type { Clock } from '../../clock.js';
 import type { JsonObject } from '../../tasks/outcome.js';
 import type { TaskStatus } from '../../tasks/states.js';
@@ -26,7 +25,7 @@ export interface EventWriter {
 
 /** What the hash of an event covers: its place, all that an auditor reads, and the hash of the event before in its chain. */
 export const eventHash = (event: Omit<EventRow, 'hash'>, previous: string): string =>
-  sha256Hex(canonicalize({ ...event, previous }) ?? '');
+  canonicalSha256({ ...event, previous });
 
 export function createEventWriter(db: Database, clock: Clock): EventWriter {
   const newest = db.prepare<[], { at: number }>('SELECT at FROM events ORDER BY seq DESC LIMIT 1');

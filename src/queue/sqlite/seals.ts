@@ -1,8 +1,7 @@
 // The heads of the chains, sealed into a chain of their own from time to time: what was cut off a chain's end, or rewritten
 // to its end, shows against the seal.
 import type { Database } from 'better-sqlite3';
-import canonicalize from 'canonicalize';
-import { sha256Hex } from '../../acks/binding.js';
+import { canonicalSha256 } from '../../acks/binding.js';
 import type { ChainHead, Seal } from '../store.js';
 
 export interface SealRow {
@@ -17,7 +16,7 @@ export interface SealRow {
 const eventsPerSeal = 5000;
 
 export const sealHash = ({ seq, up_to, heads, at }: Omit<SealRow, 'hash'>, previous: string): string =>
-  sha256Hex(canonicalize({ seq, up_to, heads, at, previous }) ?? '');
+  canonicalSha256({ seq, up_to, heads, at, previous });
 
 export const toSeal = (row: SealRow): Seal => ({
   seq: row.seq,
