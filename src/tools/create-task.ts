@@ -46,7 +46,7 @@ export const createTask = defineOperation({
   annotations: { readOnlyHint: false, destructiveHint: false, idempotentHint: true, openWorldHint: false },
   tool: true,
   async run(dispatcher, fields, call) {
-    const runAfter = parseRunAfter(fields.run_after, dispatcher.clock.now());
+    const runAfter = parseRunAfter(fields.run_after, await dispatcher.store.now());
     const pinned = await pinTask(dispatcher, {
       taskType: fields.task_type,
       projectId: fields.project_id,

@@ -40,7 +40,7 @@ export function createWorker({
   leadable,
   random = Math.random,
 }: WorkerOptions): WorkerLoop {
-  const { store, config, log, clock } = dispatcher;
+  const { store, config, log } = dispatcher;
   const lease = { processId, leaseMs: config.leaseMs, projectLimit: config.projectConcurrency };
   const active = new Map<string, ActiveRun>();
   const interpreters = createInterpreters(config.home, config.variables);
@@ -102,7 +102,7 @@ export function createWorker({
   const sleepUntilDue = async () => {
     clearTimeout(due);
     const at = await store.tasks.nextDueAt();
-    const wait = at === null ? config.pollMs : at - clock.now();
+    const wait = at === null ? config.pollMs : at - (await store.now());
     if (state !== 'off') due = setTimeout(wake, Math.min(Math.max(wait, 1), config.pollMs));
   };
 

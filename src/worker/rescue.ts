@@ -53,14 +53,15 @@ export function createRescue({ dispatcher, processId, random, isOurs }: RescueOp
   const settleInterrupted = async (runId: string, taskId: string) => {
     const task = await store.tasks.get(taskId);
     if (task === null) return;
-    const now = clock.now();
+    // By the time that says when it is due: the wall clock may have been set back.
+    const now = await store.now();
     const message = 'Interrupted: its worker died while it ran.';
     const verdict = judge({ task, report: { outcome: 'interrupted', message }, fixed: false, now, random: random() });
-    const aid = verdict.move === 'anneal_opened' ? newAnnealId(taskId, now) : null;
+    const aid = verdict.move === 'anneal_opened' ? newAnnealId(taskId, clock.now()) : null;
     const failure =
       verdict.move === 'cancelled' ? null : describeFailure({ errorType: 'interrupted', message, errorTail: '' });
     const outcome = verdict.move === 'cancelled' ? 'cancelled' : 'interrupted';
-    await store.logs.append([{ taskId, runId, stream: 'system', text: message, at: now }]);
+    await store.logs.append([{ taskId, runId, stream: 'system', text: message, at: clock.now() }]);
     const settled = await store.tasks.settle({
       runId,
       processId,

@@ -112,7 +112,7 @@ async function runAndSettle(
     dispatcher.log.warn('run.lease_lost', { task_id: task.id, run_id: run.id, outcome: report.outcome });
     return;
   }
-  await settle(context, { check, task, run, report, fixed, now: dispatcher.clock.now() });
+  await settle(context, { check, task, run, report, fixed });
 }
 
 const wantsFix = (task: Task, { outcome }: RunReport, { pinned }: PinnedTask): boolean =>
@@ -136,12 +136,13 @@ interface SettleFacts {
   report: RunReport;
   /** What the fix_script came to; null where it did not run. */
   fixed: boolean | null;
-  now: number;
 }
 
-async function settle(context: RunContext, { check, task, run, report, fixed, now }: SettleFacts): Promise<void> {
+async function settle(context: RunContext, { check, task, run, report, fixed }: SettleFacts): Promise<void> {
   const { dispatcher, random } = context;
-  const { store, log, annealer } = dispatcher;
+  const { store, clock, log, annealer } = dispatcher;
+  // By the time that says when it is due: the wall clock may have been set back.
+  const now = await store.now();
   // It may have been asked to stop while its script ended by itself.
   const cancelRequestedAt = (await store.tasks.get(task.id))?.cancelRequestedAt ?? null;
   const verdict = judge({ task: { ...task, cancelRequestedAt }, report, fixed: fixed === true, now, random: random() });
@@ -153,7 +154,7 @@ async function settle(context: RunContext, { check, task, run, report, fixed, no
           message: report.message ?? report.outcome,
           errorTail: report.errorTail,
         });
-  const aid = verdict.move === 'anneal_opened' ? newAnnealId(task.id, now) : null;
+  const aid = verdict.move === 'anneal_opened' ? newAnnealId(task.id, clock.now()) : null;
   const scriptChangedTo = await scriptChange(dispatcher, check);
   if (scriptChangedTo !== null) await noteScriptChange(dispatcher, task, run);
   const settlement = {

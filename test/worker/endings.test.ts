@@ -120,6 +120,18 @@ test('a failed run is tried again after its backoff, under the same ack, and eac
   expect((await app.dispatcher.store.people.acks(task_id)).map(({ spentAt }) => spentAt !== null)).toEqual([true]);
 });
 
+test('a clock that is set back does not shorten the backoff', async () => {
+  const clock = createTestClock();
+  const app = await createJobApp('exit 1', { frontMatter: 'retry: { count: 5, backoff_ms: 60000 }', clock });
+  const { task_id } = await createJob(app);
+  clock.jump(-60 * 60_000);
+  await approve(app, task_id);
+  await untilLogged(app, task_id, /^failed/);
+  const { attempts, runAfter } = await app.until(task_id, 'queued', 'needs_anneal');
+  expect(attempts).toBe(1);
+  expect((runAfter ?? 0) - (await app.dispatcher.store.now())).toBeGreaterThanOrEqual(30_000);
+});
+
 test('an ack covers retries for an hour after the first start, and no longer', async () => {
   const clock = createTestClock();
   const app = await createJobApp('exit 1', {

@@ -157,6 +157,33 @@ test('a lease is dead only when it stood still for a lease by the observer’s o
   expect(await status()).toBe('needs_anneal');
 });
 
+test('a clock that is set back does not shorten the backoff of a run that was found dead', async () => {
+  const clock = createTestClock();
+  const app = await createTestApp({
+    files: jobHome('exit 0', 'retry: { count: 1, backoff_ms: 60000, on_interrupt: true }'),
+    clock,
+    noWorker: true,
+  });
+  const { store } = app.dispatcher;
+  const { task_id } = await createJob(app);
+  await approve(app, task_id);
+  const claim = await store.tasks.claim({ processId: 'sleeper', leaseMs: 30_000 });
+  await store.tasks.begin(claim?.runId ?? '', { host: hostname(), processId: 'sleeper', ack: null });
+  const rescue = createRescue({
+    dispatcher: app.dispatcher,
+    processId: 'observer',
+    random: () => 0,
+    isOurs: () => false,
+  });
+  await rescue.sweep();
+  clock.advance(30_000);
+  clock.jump(-60 * 60_000);
+  await rescue.sweep();
+  const task = await store.tasks.get(task_id);
+  expect(task?.status).toBe('queued');
+  expect((task?.runAfter ?? 0) - (await store.now())).toBe(30_000);
+});
+
 test('a task that was claimed and never begun is given back, and its ack is as good as before', async () => {
   const app = await createTestApp({ files: jobHome('exit 0'), settings, noWorker: true });
   const { store } = app.dispatcher;
