@@ -4,6 +4,7 @@ import type { TokenClaims } from '../acks/index.js';
 import { rotatedAtFact } from '../acks/rotation.js';
 import { isoTime } from '../clock.js';
 import { DispatcherError, type TokenErrorCode } from '../errors.js';
+import { type AckFault, ackEnd, ackFault, coveredUntil } from '../tasks/ack.js';
 import { taskStatuses } from '../tasks/states.js';
 import { type Ack, assurances, type Task, taskIdSchema } from '../tasks/task.js';
 import type { Dispatcher } from './dispatcher.js';
@@ -48,7 +49,6 @@ export const validateAck = defineOperation({
       claims === null
         ? await presentAck(dispatcher, requireTaskId(fields.task_id))
         : await ackBehind(dispatcher, claims);
-    assertUsable(ack);
     await assertRunNotOver(dispatcher, claims);
     const task = await requireTask(dispatcher, ack.taskId);
     if (fields.task_id !== undefined && fields.task_id !== ack.taskId) {
@@ -68,7 +68,7 @@ export const validateAck = defineOperation({
       payload_sha256: ack.pins.payloadSha256,
       script_sha256: ack.pins.scriptSha256,
       assurance: ack.assurance,
-      expires_at: isoTime(claims?.expiresAt ?? ack.expiresAt),
+      expires_at: isoTime(claims?.expiresAt ?? coveredUntil(ack)),
       task_status: task.status,
       ...(runId === null ? {} : { run_id: runId }),
     };
@@ -92,12 +92,8 @@ async function presentAck(dispatcher: Dispatcher, taskId: string): Promise<Ack> 
       `Task ${taskId} has no acknowledgement.`,
       `Call acknowledge with task_id ${taskId}.`,
     );
-  if ((await dispatcher.store.now()) >= ack.expiresAt)
-    throw refused(
-      'token_expired',
-      'The acknowledgement is outside of its time.',
-      'Get a fresh acknowledgement for the task.',
-    );
+  // A run under way needs its ack no longer than it takes; the next start does.
+  refuseFor(task.status === 'running' ? ackEnd(ack) : ackFault(ack, await dispatcher.store.now()));
   return ack;
 }
 
@@ -117,22 +113,25 @@ async function ackBehind({ store }: Dispatcher, claims: TokenClaims): Promise<Ac
       'Get a fresh acknowledgement.',
     );
   }
+  // The token has a time of its own: a run's may be longer than what the ack covers.
+  refuseFor(ackEnd(ack));
   return ack;
 }
 
-function assertUsable(ack: Ack): void {
-  if (ack.revokedAt !== null)
-    throw refused(
-      'token_revoked',
-      'The acknowledgement was revoked: the task was pinned anew or stopped.',
-      'Get a fresh acknowledgement for the task.',
-    );
-  if (ack.spentAt !== null)
-    throw refused(
-      'token_spent',
-      'The acknowledgement is spent: its task has settled.',
-      'A new run needs a new acknowledgement.',
-    );
+const anew = 'Get a fresh acknowledgement for the task.';
+const faults: Record<AckFault, Parameters<typeof refused>> = {
+  expired: ['token_expired', 'The acknowledgement is outside of its time.', anew],
+  cover_over: ['token_expired', 'The acknowledgement covers retries for an hour after the first start.', anew],
+  revoked: ['token_revoked', 'The acknowledgement was revoked: the task was pinned anew or stopped.', anew],
+  spent: [
+    'token_spent',
+    'The acknowledgement is spent: its task has settled.',
+    'A new run needs a new acknowledgement.',
+  ],
+};
+
+function refuseFor(fault: AckFault | null): void {
+  if (fault !== null) throw refused(...faults[fault]);
 }
 
 /** A run's token is spent with its run, whatever becomes of the task. */

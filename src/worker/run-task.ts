@@ -3,8 +3,9 @@ import { hostname } from 'node:os';
 import { describeFailure } from '../anneal/classify.js';
 import { DispatcherError } from '../errors.js';
 import type { Claim, NewAck, RunRow } from '../queue/store.js';
+import { type AckFault, ackFault } from '../tasks/ack.js';
 import type { RunReport } from '../tasks/outcome.js';
-import { judge, retryCoverMs } from '../tasks/retry.js';
+import { judge } from '../tasks/retry.js';
 import { type Ack, bySystem, newAckId, newAnnealId, satisfies, type Task } from '../tasks/task.js';
 import type { Dispatcher } from '../tools/dispatcher.js';
 import { checkPins, type PinnedTask } from '../tools/pinning.js';
@@ -61,15 +62,19 @@ function ackProblem(task: Task, ack: Ack | null, { policy }: PinnedTask, now: nu
   }
   // A task that wants none gets a fresh one with each start.
   if (!task.policy.requireAck && !policy.requireAck) return null;
-  if (ack.revokedAt !== null || ack.spentAt !== null) return 'The acknowledgement is revoked or spent.';
   if (ack.pins.binding !== task.pins.binding) return 'The acknowledgement covers something else than the task.';
   if (policy.requireAck && !satisfies(ack.assurance, policy.ack))
     return `The acknowledgement is of strength ${ack.assurance}; ${policy.ack} is wanted.`;
-  if (ack.firstStartedAt === null && now >= ack.expiresAt) return 'The acknowledgement expired before the first start.';
-  if (ack.firstStartedAt !== null && now >= ack.firstStartedAt + retryCoverMs)
-    return 'The acknowledgement covers retries for an hour after the first start, which is over.';
-  return null;
+  const fault = ackFault(ack, now);
+  return fault === null ? null : faultMessages[fault];
 }
+
+const faultMessages = {
+  expired: 'The acknowledgement expired before the first start.',
+  cover_over: 'The acknowledgement covers retries for an hour after the first start, which is over.',
+  revoked: 'The acknowledgement was revoked.',
+  spent: 'The acknowledgement is spent.',
+} as const satisfies Record<AckFault, string>;
 
 async function voidAck(
   { store, log }: Dispatcher,

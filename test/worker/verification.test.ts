@@ -4,6 +4,7 @@ import { expect, test } from 'vitest';
 import { isoTime } from '../../src/clock.js';
 import { cancelTask, pause, resume, validateAck } from '../../src/tools/index.js';
 import { refusalOf } from '../helpers/errors.js';
+import { settlementOf } from '../helpers/store-fixtures.js';
 import { createTestClock, type TestApp } from '../helpers/test-app.js';
 import { approve, createJob, createJobApp, logOf, untilLogged, untilTrue } from '../helpers/worker-home.js';
 
@@ -167,6 +168,35 @@ test('an ack token is refused by the first code that applies', async () => {
   expect(await code(token)).toBe('token_revoked');
   clock.advance(15 * 60_000);
   expect(await code(token)).toBe('token_expired');
+});
+
+test('asked by task, an ack holds for an hour of retries after the first start, and as long as its run lasts', async () => {
+  const clock = createTestClock();
+  const app = await createJobApp('exit 0', { clock, noWorker: true, frontMatter: 'retry: { count: 3 }' });
+  const { store } = app.dispatcher;
+  const { task_id } = await createJob(app);
+  await approve(app, task_id);
+  const begunAt = clock.now();
+  const start = async () => {
+    const { runId = '' } = (await store.tasks.claim({ processId: 'one', leaseMs: 1000 })) ?? {};
+    return store.tasks.begin(runId, { processId: 'one', host: 'here', ack: null });
+  };
+  const settle = (runId = '', move: 'retry_scheduled' | 'succeeded' = 'retry_scheduled') =>
+    store.tasks.settle(settlementOf({ id: runId, taskId: task_id, processId: 'one' }, move));
+  const told = () => app.call(validateAck, { task_id });
+  const first = await start();
+  clock.advance(2 * 60 * 60_000);
+  expect(await told()).toMatchObject({ task_status: 'running' });
+  clock.jump(-2 * 60 * 60_000);
+  await settle(first?.run.id);
+  clock.advance(60 * 60_000 - 1);
+  expect(await told()).toMatchObject({ task_status: 'queued', expires_at: isoTime(begunAt + 60 * 60_000) });
+  const second = await start();
+  clock.advance(1);
+  expect(await told()).toMatchObject({ task_status: 'running' });
+  await settle(second?.run.id);
+  expect((await refusalOf(told)).code).toBe('token_expired');
+  expect(await start()).toBeNull();
 });
 
 test('a run token dies with its run, also where the task is tried again', async () => {

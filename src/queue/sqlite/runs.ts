@@ -1,6 +1,7 @@
 // A task in a worker's hands: leased, begun, kept alive, settled once.
+import { ackFault } from '../../tasks/ack.js';
 import type { JsonObject, Outcome } from '../../tasks/outcome.js';
-import { retryCoverMs, type Verdict } from '../../tasks/retry.js';
+import type { Verdict } from '../../tasks/retry.js';
 import { bySystem, newRunId, visiblePayload } from '../../tasks/task.js';
 import type { Settlement, TaskStore } from '../store.js';
 import { createClaimer } from './claims.js';
@@ -109,11 +110,8 @@ export function createRunMoves({ db, write, events, mover, failures }: Context):
     "SELECT min(run_after) AS at FROM tasks INDEXED BY tasks_waiting WHERE status = 'queued' AND run_id IS NULL AND due = 0 AND run_after > ?",
   );
 
-  const holds = (ack: AckRow, row: TaskRow, at: number): boolean => {
-    if (ack.task_id !== row.id || ack.binding !== row.binding) return false;
-    if (ack.revoked_at !== null || ack.spent_at !== null) return false;
-    return ack.first_started_at === null ? at < ack.expires_at : at < ack.first_started_at + retryCoverMs;
-  };
+  const holds = (ack: AckRow, row: TaskRow, at: number): boolean =>
+    ack.task_id === row.id && ack.binding === row.binding && ackFault(toAck(ack), at) === null;
 
   const settleColumns = ({ verdict, outcome, result, aid, fixUsed }: Settlement, row: TaskRow, at: number) => ({
     ...withoutLease,
