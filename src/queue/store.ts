@@ -181,6 +181,7 @@ export interface TaskStore {
   /**
    * `queued → running`: writes the run, counts the attempt, marks the ack's first start. In the same transaction the ack is
    * checked once more (there, not revoked, not spent, in time); null where it no longer holds or the lease is lost.
+   * Null as well while the home is paused: the claim is given back with it, nothing is counted, and the task stays queued.
    * `ack` is given for a task that wants none and has none yet: its row is written here.
    */
   begin(

@@ -40,7 +40,7 @@ export async function runTask(context: RunContext, { runId, processId, task, ack
     ack: task.policy.requireAck ? null : await ownAck(dispatcher, task, check),
   });
   if (begun === null) {
-    // Cancelled, or its ack ended between the look and the move; whoever holds it now says so. Ours is only to let go.
+    // Cancelled, its ack ended or the home paused between the look and the move; whoever holds it now says so. Ours is only to let go.
     await dispatcher.store.tasks.release(runId);
     return;
   }

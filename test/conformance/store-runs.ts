@@ -115,6 +115,22 @@ export function runConformance(under: StoreUnderTest): void {
       expect(await store.tasks.runs(queued.id)).toEqual([]);
     });
 
+    it('is refused while the home is paused, also by another process since the claim: the task waits in nobody’s hands', async () => {
+      const { store } = under;
+      const other = await under.connect();
+      const queued = await queuedTask(store);
+      const claim = await claimNext();
+      await other.tasks.setPaused(true, jo);
+      expect(await begin(claim.runId)).toBeNull();
+      expect(await store.tasks.leases()).toEqual([]);
+      expect(await store.tasks.runs(queued.id)).toEqual([]);
+      expect(await store.tasks.get(queued.id)).toMatchObject({ status: 'queued', attempts: 0, runId: null });
+      expect(await store.people.ack(must(queued.ackId))).toMatchObject({ firstStartedAt: null, revokedAt: null });
+      await other.tasks.setPaused(false, jo);
+      expect(await begin(claim.runId)).toBeNull();
+      expect((await startNext(store)).task).toMatchObject({ id: queued.id, attempts: 1 });
+    });
+
     it('is refused where an acknowledgement is wanted and there is none', async () => {
       const { store } = under;
       const { task } = await store.tasks.create(newTask({ status: 'queued' }), model);

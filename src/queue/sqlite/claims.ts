@@ -9,6 +9,9 @@ const free = `${ready} AND concurrency = 0`;
 const limited = `${ready} AND concurrency > 0`;
 const mostUrgentFirst = 'ORDER BY priority DESC, seq LIMIT 1';
 
+/** There while the home is paused. */
+export const pausedFact = "SELECT 1 FROM facts WHERE name = 'paused'";
+
 export const claimStatements = {
   /** Tasks whose time has come join those that may be claimed, so many in one go. */
   overdue: `SELECT seq FROM tasks INDEXED BY tasks_waiting WHERE ${queued} AND due = 0 AND run_after <= ? ORDER BY run_after LIMIT 500`,
@@ -53,7 +56,7 @@ export interface Claimer {
 }
 
 export function createClaimer(db: Database): Claimer {
-  const paused = db.prepare("SELECT 1 FROM facts WHERE name = 'paused'");
+  const paused = db.prepare(pausedFact);
   const overdue = db.prepare<[number], { seq: number }>(claimStatements.overdue);
   const promote = db.prepare<[number]>(claimStatements.promote);
   const unlimited = db.prepare<[], Candidate>(claimStatements.unlimited);

@@ -4,7 +4,7 @@ import type { JsonObject, Outcome } from '../../tasks/outcome.js';
 import type { Verdict } from '../../tasks/retry.js';
 import { bySystem, newRunId, visiblePayload } from '../../tasks/task.js';
 import type { Settlement, TaskStore } from '../store.js';
-import { createClaimer } from './claims.js';
+import { createClaimer, pausedFact } from './claims.js';
 import type { Context } from './context.js';
 import { assertNotNewer } from './migrate.js';
 import { withoutLease } from './move.js';
@@ -55,6 +55,7 @@ export function createRunMoves({ db, write, events, mover, failures }: Context):
   const release = db.prepare(
     "UPDATE tasks SET run_id = NULL, lease_process = NULL, lease_ms = NULL WHERE run_id = ? AND status = 'queued'",
   );
+  const paused = db.prepare(pausedFact);
   const ackById = db.prepare<[string], AckRow>('SELECT * FROM acks WHERE id = ?');
   const addAck = db.prepare(insertAck);
   const markFirstStart = db.prepare('UPDATE acks SET first_started_at = ? WHERE id = ? AND first_started_at IS NULL');
@@ -160,6 +161,11 @@ export function createRunMoves({ db, write, events, mover, failures }: Context):
       write(true, () => {
         const row = mover.rowOfRun(runId);
         if (row?.lease_process !== processId) return null;
+        // The pause may have come since the claim.
+        if (paused.get() !== undefined) {
+          release.run(runId);
+          return null;
+        }
         const at = events.time();
         const own = row.ack_id === null ? undefined : ackById.get(row.ack_id);
         const known = own !== undefined && holds(own, row, at) ? own : undefined;

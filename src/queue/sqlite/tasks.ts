@@ -4,6 +4,7 @@ import { taskStatuses } from '../../tasks/states.js';
 import { bySystem } from '../../tasks/task.js';
 import { fromCursor, toCursor } from '../cursor.js';
 import type { NewAck, PinnedWork, TaskStore } from '../store.js';
+import { pausedFact } from './claims.js';
 import type { Context } from './context.js';
 import { prepareOnce } from './driver.js';
 import { withoutLease, withoutProgress } from './move.js';
@@ -128,7 +129,7 @@ export function createTaskMoves({ db, write, events, mover, failures }: Context)
   const askToStop = db.prepare(
     'UPDATE tasks SET cancel_requested_at = @at, updated_at = @at, status_reason = @reason WHERE seq = @seq RETURNING *',
   );
-  const pausedFact = db.prepare<[], { value: string }>("SELECT value FROM facts WHERE name = 'paused'");
+  const isPaused = db.prepare(pausedFact);
   const pause = db.prepare("INSERT OR REPLACE INTO facts (name, value) VALUES ('paused', '1')");
   const resume = db.prepare("DELETE FROM facts WHERE name = 'paused'");
   const task = (row: TaskRow | null) => (row === null ? null : toTask(row));
@@ -335,11 +336,11 @@ export function createTaskMoves({ db, write, events, mover, failures }: Context)
       return ids;
     },
 
-    paused: async () => pausedFact.get() !== undefined,
+    paused: async () => isPaused.get() !== undefined,
 
     setPaused: (paused, by) =>
       write(true, () => {
-        if ((pausedFact.get() !== undefined) === paused) return;
+        if ((isPaused.get() !== undefined) === paused) return;
         (paused ? pause : resume).run();
         events.write({ taskId: null, type: paused ? 'paused' : 'resumed' }, by);
       }),
