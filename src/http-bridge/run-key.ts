@@ -12,7 +12,7 @@ export async function callIntegration(
   context: Context,
   readInput: () => Promise<JsonObject>,
 ): Promise<JsonValue> {
-  const { store, acks, clock, config, integrations } = dispatcher;
+  const { store, acks, clock, config, integrations, log } = dispatcher;
   const name = context.req.param('name') ?? '';
   const action = context.req.param('action') ?? '';
   const claims = await acks.readRunKey(bearer(context.req.raw.headers) ?? '', await store.now());
@@ -23,16 +23,19 @@ export async function callIntegration(
     });
   }
   const begun = clock.monotonic();
+  // A line that cannot be written must not pass for a call that failed: the script would make it again.
   const note = (status: string) =>
-    store.logs.append([
-      {
-        taskId: task.id,
-        runId: claims.runId,
-        stream: 'system',
-        text: `${shown(name)} ${shown(action)}: ${status} after ${Math.round(clock.monotonic() - begun)} ms`,
-        at: clock.now(),
-      },
-    ]);
+    store.logs
+      .append([
+        {
+          taskId: task.id,
+          runId: claims.runId,
+          stream: 'system',
+          text: `${shown(name)} ${shown(action)}: ${status} after ${Math.round(clock.monotonic() - begun)} ms`,
+          at: clock.now(),
+        },
+      ])
+      .catch((error: unknown) => log.warn('run.log_lost', { task_id: task.id, run_id: claims.runId, lines: 1, error }));
   const idempotencyKey = context.req.header('idempotency-key') ?? `${claims.runId}:${name}:${action}`;
   try {
     // What the key says of itself is not enough: the directive's own text and its trust are asked too.

@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { DispatcherError } from '../../src/errors.js';
 import type { ActionContext, Integration } from '../../src/integrations/index.js';
 import { createIntegrations } from '../../src/integrations/registry.js';
+import { type Log, silentLog } from '../../src/log.js';
 import type { JsonObject } from '../../src/tasks/outcome.js';
 import { refusalOf } from '../helpers/errors.js';
 import { agent, operator, type RawAnswer, send, sendJson } from '../helpers/raw-http.js';
@@ -104,6 +105,30 @@ describe('from a script', () => {
     const refused = ['mail fail: rate_limited', 'mail send: invalid_input', 'mail nothing: not_found'];
     const closed = ['bank send: not_allowed', 'none send: not_allowed'];
     expect(said).toEqual(['mail send: ok', ...refused, ...closed]);
+  });
+
+  test('a call that was made is not told as failed where its line in the log cannot be written', async () => {
+    const calls: Call[] = [];
+    const warned: string[] = [];
+    const log: Log = { ...silentLog, warn: (event) => void warned.push(event) };
+    const app = await createTestApp({ files, integrations: [recorder('mail', calls)], log });
+    const { logs } = app.dispatcher.store;
+    const append = logs.append.bind(logs);
+    logs.append = async (lines) => {
+      if (lines.some(({ text }) => text.startsWith('mail '))) throw new DispatcherError('store_unavailable', 'Full.');
+      await append(lines);
+    };
+    await trustAll(app);
+    const { answers } = await run(app, [
+      ['/integrations/mail/send', { text: 'once' }],
+      ['/integrations/mail/fail', {}],
+    ]);
+    expect(answers.map(([status, { code }]) => [status, code])).toEqual([
+      [200, undefined],
+      [429, 'rate_limited'],
+    ]);
+    expect(calls).toHaveLength(1);
+    expect(warned.filter((event) => event === 'run.log_lost')).toHaveLength(2);
   });
 
   test('without trust nothing may be called', async () => {
