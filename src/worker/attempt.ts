@@ -136,22 +136,25 @@ async function start(
       sandbox === null
         ? open
         : await intoSandbox({ sandbox, home: config.home, scratch, scriptUrl: scriptUrl(), command, env });
-    const exit = await runScript({
-      file: program.file,
-      args: program.args,
-      cwd: config.home,
-      env: program.env,
-      timeoutMs: task.policy.timeoutMs,
-      stop,
-      ...sinks,
-      onSpawn: (pid, pidStart) =>
-        store.tasks.spawned(run.id, pid, pidStart).catch((error: unknown) => {
-          log.warn('run.pid_unnoted', { run_id: run.id, error });
-          return true;
-        }),
-    });
-    await program.close();
-    return exit;
+    const onSpawn = (pid: number, pidStart: string | null) =>
+      store.tasks.spawned(run.id, pid, pidStart).catch((error: unknown) => {
+        log.warn('run.pid_unnoted', { run_id: run.id, error });
+        return true;
+      });
+    try {
+      return await runScript({
+        file: program.file,
+        args: program.args,
+        cwd: config.home,
+        env: program.env,
+        timeoutMs: task.policy.timeoutMs,
+        stop,
+        ...sinks,
+        onSpawn,
+      });
+    } finally {
+      await program.close();
+    }
   } catch (error) {
     return { exitCode: null, signal: null, stopped: null, spawnError: whyNotStarted(error) };
   }

@@ -1,9 +1,11 @@
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { expect, test } from 'vitest';
-import { testSecret } from '../helpers/test-app.js';
-import { createJobApp, logOf, runJob, trustAll } from '../helpers/worker-home.js';
+import { expect, onTestFinished, test, vi } from 'vitest';
+import { type Log, silentLog } from '../../src/log.js';
+import { temporaryFolder, testSecret, writeFiles } from '../helpers/test-app.js';
+import { approve, createJob, createJobApp, logOf, runJob, trustAll } from '../helpers/worker-home.js';
 
 test('a script gets its task, token and payload, runs in the home, and its result is the task’s', async () => {
   const app = await createJobApp(`echo "$1 $3"; pwd; printf '{"n":1}' > "$DOE_RESULT_FILE"`);
@@ -232,6 +234,27 @@ test('a run leaves no scratch folder', async () => {
   expect(existsSync(join(file, '..'))).toBe(false);
   const [run] = await app.dispatcher.store.tasks.runs(task.id);
   expect(readdirSync(tmpdir()).filter((name) => name.includes(run?.id ?? ''))).toEqual([]);
+});
+
+test('a sandbox’s way out is closed also where its run breaks off', async () => {
+  let failed = (_: string) => {};
+  const breaksOff = new Promise<string>((resolve) => (failed = resolve));
+  const log: Log = { ...silentLog, error: (event) => failed(event) };
+  const home = temporaryFolder();
+  writeFiles(home, { 'bin/bwrap': '#!/bin/sh\necho ok\n' });
+  chmodSync(join(home, 'bin/bwrap'), 0o755);
+  const settings = { PATH: `${join(home, 'bin')}:${process.env.PATH}` };
+  const app = await createJobApp('exit 0', { home, settings, log, frontMatter: 'sandbox: bwrap' });
+  app.dispatcher.store.tasks.spawned = () => {
+    throw new Error('broken');
+  };
+  const listen = vi.spyOn(Server.prototype, 'listen');
+  onTestFinished(() => listen.mockRestore());
+  const { task_id } = await createJob(app);
+  await approve(app, task_id);
+  expect(await breaksOff).toBe('run.failed');
+  const ways = listen.mock.contexts.filter((_, call) => String(listen.mock.calls[call]?.[0]).endsWith('doe.sock'));
+  expect(ways.map((server) => (server as Server).listening)).toEqual([false]);
 });
 
 test('python3 is asked once which program it is, however many scripts run', async () => {
