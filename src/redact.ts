@@ -6,6 +6,9 @@
  */
 const jwt = /\beyJ[A-Za-z0-9_-]{8,1024}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{16,}/g;
 
+/** No token of ours comes near it. */
+const longestToken = 8192;
+
 const shortestJwt = 'eyJ'.length + 8 + 1 + 8 + 1 + 16;
 
 /** Shorter values would match by accident. */
@@ -46,16 +49,26 @@ function decoded(text: string): string {
 
 export type Redact = (text: string) => string;
 
+export interface Redactor {
+  (text: string): string;
+  /** The same for a text that was cut off at its end: what could be the beginning of a secret there goes with it. */
+  ofCut(text: string): string;
+}
+
 /** A function that replaces every given value, in its common forms, and every JWT. */
-export function createRedactor(secrets: readonly string[]): Redact {
+export function createRedactor(secrets: readonly string[]): Redactor {
   // Logs are redacted line by line: a secret of several lines, such as a private key, must be known by each of them.
   const lines = secrets.flatMap((secret) => secret.split(/\r?\n/).filter((line) => line.length >= shortestLine));
   const forms = new Set([...secrets.filter((secret) => secret.length >= shortestSecret), ...lines].flatMap(formsOf));
   // Longest first: a secret that contains another one is taken out whole.
   const ordered = [...forms].sort((one, other) => other.length - one.length);
   const shortest = Math.min(shortestJwt, ...ordered.map((form) => form.length));
-  return (text) =>
+  const redact: Redact = (text) =>
     text.length < shortest
       ? text
       : ordered.reduce((rest, form) => rest.replaceAll(form, replacement), text).replace(jwt, replacement);
+  const longest = Math.max(longestToken, ordered[0]?.length ?? 0);
+  // In what is left of a secret, a shorter one may have given way to a text that is longer than itself.
+  const doubtful = longest * Math.ceil(replacement.length / shortestSecret);
+  return Object.assign(redact, { ofCut: (text: string) => redact(text).slice(0, -doubtful) });
 }

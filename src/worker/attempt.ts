@@ -1,8 +1,10 @@
 // Runs one script of a task, the script itself or its fix_script, under the same rules, and reports what it came to.
+
+import { secretValues } from '../config.js';
 import type { Script } from '../directives/index.js';
 import { DispatcherError } from '../errors.js';
 import type { LogStore, RunRow } from '../queue/store.js';
-import { addressSecrets, createRedactor, type Redact } from '../redact.js';
+import { addressSecrets, createRedactor, type Redactor } from '../redact.js';
 import type { RunReport } from '../tasks/outcome.js';
 import { type Ack, secretPayloadValues, type Task } from '../tasks/task.js';
 import type { PinnedTask } from '../tools/pinning.js';
@@ -26,7 +28,7 @@ export interface AttemptContext extends RunContext {
 interface Handed {
   token: string;
   runKey: string;
-  redact: Redact;
+  redact: Redactor;
 }
 
 /** Never throws for what the script does, nor for a disk that has no room for its scratch folder. */
@@ -50,13 +52,19 @@ export async function attemptScript(attempt: AttemptContext, script: Script): Pr
 }
 
 /** Token and run key hold until this script's own timeout: a fix_script begins where the script's time may be over. */
-async function handOut({ dispatcher, check, task, ack, run }: AttemptContext): Promise<Handed> {
-  const { acks, store, config } = dispatcher;
+async function handOut({
+  dispatcher: { acks, store, config },
+  check,
+  task,
+  ack,
+  run,
+}: AttemptContext): Promise<Handed> {
   const deadline = (await store.now()) + task.policy.timeoutMs;
   const token = await acks.runToken(ack, run.id, deadline);
   const integrations = check.policy.integrations;
   const runKey = await acks.runKey({ taskId: task.id, runId: run.id, integrations }, deadline);
-  const hide = createRedactor([
+  const redact = createRedactor([
+    ...secretValues(config),
     token,
     runKey,
     ...secretPayloadValues(task),
@@ -64,7 +72,7 @@ async function handOut({ dispatcher, check, task, ack, run }: AttemptContext): P
     // A proxy's address may carry a password.
     ...check.pinned.directive.frontMatter.env.flatMap((name) => addressSecrets(config.variables[name] ?? '')),
   ]);
-  return { token, runKey, redact: (text) => hide(dispatcher.redact(text)) };
+  return { token, runKey, redact };
 }
 
 type Attempt = AttemptContext & Handed;
@@ -82,9 +90,9 @@ async function runIn(scratch: Scratch, attempt: Attempt, script: Script): Promis
   const stdout = createStreamSink('stdout', {
     redact,
     emit: batch.add,
-    swallow: (line) => {
-      const seen = parseProgress(line);
-      if (seen !== null) progress(seen.percent, seen.text === null ? null : redact(seen.text));
+    swallow: (line, hide) => {
+      const seen = parseProgress(line, hide);
+      if (seen !== null) progress(seen.percent, seen.text);
       return seen !== null;
     },
   });

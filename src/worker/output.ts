@@ -2,7 +2,7 @@
 import { StringDecoder } from 'node:string_decoder';
 import type { Log } from '../log.js';
 import type { LogStore, NewLogLine } from '../queue/store.js';
-import type { Redact } from '../redact.js';
+import type { Redact, Redactor } from '../redact.js';
 
 export const outputLimits = { lineBytes: 64 * 1024, streamBytes: 1024 * 1024 };
 const batchLines = 100;
@@ -94,11 +94,15 @@ function createTail(limit: number) {
 /**
  * Keeps the head and the tail of a stream, half the cap each; counts what lies between.
  * @param emit takes each kept line, redacted and cut
- * @param swallow may take a line out by answering true
+ * @param swallow may take a line out by answering true; `hide` takes the secrets out of what it keeps of it
  */
 export function createStreamSink(
   stream: Stream,
-  { redact, emit, swallow }: { redact: Redact; emit: LogBatch['add']; swallow: (line: string) => boolean },
+  {
+    redact,
+    emit,
+    swallow,
+  }: { redact: Redactor; emit: LogBatch['add']; swallow: (line: string, hide: Redact) => boolean },
 ): StreamSink {
   const decoder = new StringDecoder('utf8');
   const half = outputLimits.streamBytes / 2;
@@ -109,11 +113,15 @@ export function createStreamSink(
   let headBytes = 0;
 
   // Redacted before it is cut: a cut through a secret would leave a part that nobody knows for one.
-  const shown = (raw: string, more = 0) => cut(redact(raw), more);
+  const shown = (raw: string, more = 0) => {
+    const clean = more === 0 ? redact(raw) : redact.ofCut(raw);
+    return cut(clean, more === 0 ? 0 : raw.length - clean.length + more);
+  };
 
   const line = (raw: string, more = 0) => {
-    if (swallow(raw)) return;
-    recent.push(raw.length > tailBytes ? redact(raw).slice(-tailBytes) : raw);
+    const hide = more === 0 ? redact : redact.ofCut;
+    if (swallow(raw, hide)) return;
+    recent.push(raw.length > tailBytes ? hide(raw).slice(-tailBytes) : raw);
     const bytes = Buffer.byteLength(raw) + 1;
     if (headBytes + bytes <= half) {
       headBytes += bytes;
@@ -162,16 +170,18 @@ export function createStreamSink(
 
 function cut(text: string, more: number): string {
   const { lineBytes } = outputLimits;
-  if (text.length * 3 <= lineBytes || Buffer.byteLength(text) <= lineBytes) return text;
+  if (more === 0 && (text.length * 3 <= lineBytes || Buffer.byteLength(text) <= lineBytes)) return text;
   // A decoder keeps back the character that the cut goes through.
   const kept = new StringDecoder('utf8').write(Buffer.from(text.slice(0, lineBytes)).subarray(0, lineBytes));
   return `${kept}… (cut, ${text.length + more} characters)`;
 }
 
-/** `::progress:: 40 uploading`, or null for any other line. */
-export function parseProgress(line: string): { percent: number; text: string | null } | null {
+/** `::progress:: 40 uploading`, its text redacted and then cut; null for any other line. */
+export function parseProgress(line: string, redact: Redact): { percent: number; text: string | null } | null {
   // The beginning is enough, and bounds what a hostile line can cost.
   const match = /^::progress::\s+(\d{1,3}(?:\.\d+)?)%?(?:\s+(.*))?$/.exec(line.slice(0, 700));
   if (match?.[1] === undefined || Number(match[1]) > 100) return null;
-  return { percent: Number(match[1]), text: match[2]?.slice(0, 500) ?? null };
+  if (match[2] === undefined) return { percent: Number(match[1]), text: null };
+  const whole = line.slice(match[0].length - match[2].length);
+  return { percent: Number(match[1]), text: redact(whole).slice(0, 500) };
 }

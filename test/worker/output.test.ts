@@ -7,7 +7,7 @@ function sinkOf(secrets: string[] = []) {
   const sink = createStreamSink('stdout', {
     redact: createRedactor(secrets),
     emit: (stream, text) => lines.push({ stream, text }),
-    swallow: (line) => parseProgress(line) !== null,
+    swallow: (line, hide) => parseProgress(line, hide) !== null,
   });
   return { sink, lines, texts: () => lines.map(({ text }) => text) };
 }
@@ -78,11 +78,36 @@ test('the tail for judging a failure is the last 4 KiB, redacted', () => {
   expect(sink.tail()).toMatch(/line 1999\n\[redacted\]\nlast words\n$/);
 });
 
+test('a secret at the place where a line without an end is cut survives neither in the log nor in the tail, whole or in part', () => {
+  const secret = 'hunter2hunter2';
+  const { sink, texts } = sinkOf([secret]);
+  const most = 128 * 1024;
+  const many = secret.repeat(Math.floor((most - 7) / secret.length));
+  const line = `${many}${'x'.repeat(most - 7 - many.length)}${secret}`;
+  sink.write(Buffer.from(line));
+  sink.write(Buffer.from(`${'y'.repeat(1000)}\n`));
+  sink.end();
+  expect(texts()[0]).toContain(`(cut, ${line.length + 1000} characters)`);
+  expect(texts().join('\n')).not.toContain('hunt');
+  expect(sink.tail()).not.toContain('hunt');
+  expect(texts()[0]).toContain('[redacted]');
+});
+
+test('a secret in a progress text is taken out before the text is cut', () => {
+  const hide = createRedactor(['hunter2hunter2']);
+  for (const before of [480, 490, 495]) {
+    const seen = parseProgress(`::progress:: 40 ${'x'.repeat(before)}hunter2hunter2 and more`, hide);
+    expect(seen?.text).not.toContain('hunt');
+    expect(seen?.text?.length).toBeLessThanOrEqual(500);
+  }
+});
+
 test('progress lines are read, not logged; what only looks like one is a line', () => {
-  expect(parseProgress('::progress:: 40 uploading')).toEqual({ percent: 40, text: 'uploading' });
-  expect(parseProgress('::progress:: 12.5%')).toEqual({ percent: 12.5, text: null });
+  const read = (line: string) => parseProgress(line, (text) => text);
+  expect(read('::progress:: 40 uploading')).toEqual({ percent: 40, text: 'uploading' });
+  expect(read('::progress:: 12.5%')).toEqual({ percent: 12.5, text: null });
   for (const other of ['::progress:: 101', '::progress:: -1', '::progress::40', ' ::progress:: 40', '::progress:: x'])
-    expect(parseProgress(other)).toBeNull();
+    expect(read(other)).toBeNull();
   const { sink, texts } = sinkOf();
   sink.write(Buffer.from('::progress:: 10\n::progress:: 200\n'));
   sink.end();

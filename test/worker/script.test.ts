@@ -193,6 +193,16 @@ test.each([
   expect(task).toMatchObject({ status: 'failed', result: undefined, statusReason: expect.stringContaining(why) });
 });
 
+test('a result file that is no JSON is not quoted: a part of a secret would not be known for one', async () => {
+  const app = await createJobApp('printf "hunter2-hunter2%060d" 0 > "$DOE_RESULT_FILE"', {
+    frontMatter:
+      'auto_anneal: false\npayload: { type: object, properties: { pin: { type: string, x-doe-secret: true } } }',
+  });
+  const task = await runJob(app, { payload_json: { pin: 'hunter2-hunter2' } });
+  expect(task).toMatchObject({ status: 'failed', statusReason: expect.stringContaining('no JSON') });
+  expect(JSON.stringify([task.statusReason, await logOf(app, task.id)])).not.toContain('hunt');
+});
+
 test('a result of 256 KiB is taken, and none at all is no result', async () => {
   const app = await createJobApp(
     '[ "$DOE_PROJECT_ID" = none ] || { printf \'"\'; head -c 262142 /dev/zero | tr "\\0" x; printf \'"\'; } > "$DOE_RESULT_FILE"',
