@@ -3,16 +3,16 @@ import { hostname } from 'node:os';
 import { describeFailure } from '../anneal/classify.js';
 import { DispatcherError } from '../errors.js';
 import type { Claim, NewAck, RunRow } from '../queue/store.js';
-import { type AckFault, ackFault } from '../tasks/ack.js';
 import type { RunReport } from '../tasks/outcome.js';
 import { judge } from '../tasks/retry.js';
-import { type Ack, bySystem, newAckId, newAnnealId, satisfies, type Task } from '../tasks/task.js';
+import { type Ack, bySystem, newAckId, newAnnealId, type Task } from '../tasks/task.js';
 import type { Dispatcher } from '../tools/dispatcher.js';
-import { checkPins, type PinnedTask } from '../tools/pinning.js';
+import { type PinnedTask, wouldPin } from '../tools/pinning.js';
 import { type AttemptContext, attemptScript } from './attempt.js';
 import type { Bytecode } from './bytecode.js';
 import type { Interpreters } from './interpreters.js';
 import type { StopReason } from './run-script.js';
+import { type Verified, verifyStart } from './verify.js';
 import { type Patience, whenWritable } from './when-writable.js';
 
 export interface RunContext extends Patience {
@@ -28,12 +28,12 @@ export interface RunContext extends Patience {
 /** Resolves when the task is out of this worker's hands. Throws only for faults of the store. */
 export async function runTask(context: RunContext, { runId, processId, task, ack }: Claim): Promise<void> {
   const { dispatcher } = context;
-  const check = await checkPins(dispatcher, task);
-  const problem = check.ok ? ackProblem(task, ack, check, await dispatcher.store.now()) : check.message;
-  if (!check.ok || problem !== null) {
-    await voidAck(dispatcher, task, { runId, reason: problem ?? '', work: check.work });
+  const verified = await verifyStart(dispatcher, task, ack);
+  if (!verified.ok) {
+    await voidAck(dispatcher, task, { runId, ...verified });
     return;
   }
+  const { check } = verified;
   const begun = await dispatcher.store.tasks.begin(runId, {
     processId,
     host: hostname(),
@@ -52,29 +52,6 @@ export async function runTask(context: RunContext, { runId, processId, task, ack
   });
   await runAndSettle(context, check, begun);
 }
-
-/** Why the ack does not allow this start; null where it does. */
-function ackProblem(task: Task, ack: Ack | null, { policy }: PinnedTask, now: number): string | null {
-  if (ack === null) {
-    return policy.requireAck
-      ? 'The directive wants an acknowledgement, and there is none: its trust was withdrawn or it changed.'
-      : null;
-  }
-  // A task that wants none gets a fresh one with each start.
-  if (!task.policy.requireAck && !policy.requireAck) return null;
-  if (ack.pins.binding !== task.pins.binding) return 'The acknowledgement covers something else than the task.';
-  if (policy.requireAck && !satisfies(ack.assurance, policy.ack))
-    return `The acknowledgement is of strength ${ack.assurance}; ${policy.ack} is wanted.`;
-  const fault = ackFault(ack, now);
-  return fault === null ? null : faultMessages[fault];
-}
-
-const faultMessages = {
-  expired: 'The acknowledgement expired before the first start.',
-  cover_over: 'The acknowledgement covers retries for an hour after the first start, which is over.',
-  revoked: 'The acknowledgement was revoked.',
-  spent: 'The acknowledgement is spent.',
-} as const satisfies Record<AckFault, string>;
 
 async function voidAck(
   { store, log }: Dispatcher,
@@ -111,13 +88,14 @@ async function runAndSettle(
 ): Promise<void> {
   const { dispatcher, stop } = context;
   const attempt: AttemptContext = { ...context, check, task, ack, run };
-  const report = await attemptScript(attempt, check.pinned.script);
-  const fixed = wantsFix(task, report, check) && !stop.aborted ? await runFixScript(attempt) : null;
+  const ended = await attemptScript(attempt, check.pinned.script);
+  const fix = wantsFix(task, ended, check) && !stop.aborted ? await runFixScript(attempt) : null;
+  const report = fix?.fixed === null ? { ...ended, message: `${endOf(ended)} ${fix.refused}` } : ended;
   if (stop.reason === ('lease_lost' satisfies StopReason)) {
     dispatcher.log.warn('run.lease_lost', { task_id: task.id, run_id: run.id, outcome: report.outcome });
     return;
   }
-  await settle(context, { check, task, run, report, fixed });
+  await settle(context, { check, task, run, report, fixed: fix?.fixed ?? null });
 }
 
 const wantsFix = (task: Task, { outcome }: RunReport, { pinned }: PinnedTask): boolean =>
@@ -126,12 +104,42 @@ const wantsFix = (task: Task, { outcome }: RunReport, { pinned }: PinnedTask): b
   task.attempts >= task.policy.maxAttempts &&
   (outcome === 'failed' || outcome === 'timed_out');
 
-/** Runs the directive's fix_script once; whether another attempt is worth it. */
-async function runFixScript(attempt: AttemptContext): Promise<boolean> {
-  const { fixScript } = attempt.check.pinned;
-  if (fixScript === null) return false;
-  const report = await attemptScript(attempt, fixScript);
-  return report.outcome === 'succeeded';
+const endOf = ({ outcome, message }: RunReport): string => (message ?? outcome).replace(/\.?$/, '.');
+
+/** Whether another attempt is worth it; null where the fix_script was not run, with why. */
+type Fix = { fixed: boolean } | { fixed: null; refused: string };
+
+/** Runs the directive's fix_script once, verified as any start: it may have changed, or its ack ended, while the script ran. */
+async function runFixScript(attempt: AttemptContext): Promise<Fix> {
+  const verified = await verifyFix(attempt);
+  if (!verified.ok) {
+    const refused = `The fix_script was not run: ${verified.reason}`;
+    await noteRefusedFix(attempt, refused);
+    return { fixed: null, refused };
+  }
+  const { check } = verified;
+  if (check.pinned.fixScript === null) return { fixed: false };
+  const report = await attemptScript({ ...attempt, check }, check.pinned.fixScript);
+  return { fixed: report.outcome === 'succeeded' };
+}
+
+/** What cannot be looked at does not hold; the run that has ended is settled all the same. */
+async function verifyFix({ dispatcher, task, ack }: AttemptContext): Promise<Verified> {
+  try {
+    return await verifyStart(dispatcher, task, await dispatcher.store.people.ack(ack.id), wouldPin);
+  } catch (error) {
+    if (!(error instanceof DispatcherError)) throw error;
+    return { ok: false, reason: error.message, work: null };
+  }
+}
+
+async function noteRefusedFix(attempt: AttemptContext, reason: string): Promise<void> {
+  const { dispatcher, task, run } = attempt;
+  dispatcher.log.warn('run.fix_refused', { task_id: task.id, run_id: run.id, reason });
+  await noteInLog(dispatcher, run, reason);
+  const data = { run_id: run.id, reason };
+  const event = { taskId: task.id, type: 'fix_refused', assurance: null, data };
+  await whenWritable(attempt, () => dispatcher.store.ledger.record(event, bySystem));
 }
 
 interface SettleFacts {
@@ -161,7 +169,8 @@ async function settle(context: RunContext, { check, task, run, report, fixed }: 
         });
   const aid = verdict.move === 'anneal_opened' ? newAnnealId(task.id, clock.now()) : null;
   const scriptChangedTo = await scriptChange(dispatcher, check);
-  if (scriptChangedTo !== null) await noteScriptChange(dispatcher, task, run);
+  if (scriptChangedTo !== null)
+    await noteInLog(dispatcher, run, 'The script, or a file that it can load, was changed while it ran.');
   const settlement = {
     runId: run.id,
     processId: run.processId,
@@ -192,18 +201,10 @@ async function settle(context: RunContext, { check, task, run, report, fixed }: 
   }
 }
 
-const noteScriptChange = ({ store, clock, log }: Dispatcher, task: Task, run: RunRow): Promise<void> =>
+const noteInLog = ({ store, clock, log }: Dispatcher, { id, taskId }: RunRow, text: string): Promise<void> =>
   store.logs
-    .append([
-      {
-        taskId: task.id,
-        runId: run.id,
-        stream: 'system',
-        text: 'The script, or a file that it can load, was changed while it ran.',
-        at: clock.now(),
-      },
-    ])
-    .catch((error: unknown) => log.warn('run.log_lost', { task_id: task.id, run_id: run.id, error }));
+    .append([{ taskId, runId: id, stream: 'system', text, at: clock.now() }])
+    .catch((error: unknown) => log.warn('run.log_lost', { task_id: taskId, run_id: id, error }));
 
 /** The script digest once more: a change during the run is audited and shown. */
 async function scriptChange({ directives }: Dispatcher, { pinned }: PinnedTask): Promise<string | null> {

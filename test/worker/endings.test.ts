@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { annealComplete, cancelTask, validateAck } from '../../src/tools/index.js';
@@ -202,6 +202,54 @@ test('a fix_script that fails, or whose attempt fails, leads to repair and is no
   const fixedInVain = await runJob(app);
   expect(fixedInVain).toMatchObject({ status: 'needs_anneal', attempts: 2 });
   expect((await logOf(app, fixedInVain.id)).filter((line) => line === 'stdout fixing')).toHaveLength(1);
+});
+
+test.each([
+  ['the fix_script', 'echo "touch swapped" > execution/fix.sh', /script/],
+  ['a file that it can load', 'echo "touch swapped" > execution/lib.sh', /script/],
+  ['the directive', 'echo "More words." >> directives/job.md', /directive/],
+  ['a file that the payload names', 'echo other > in.zip', /payload/],
+])(
+  'a script that changes %s while it runs gets no fix_script: what runs is what was acknowledged',
+  async (_what, change, why) => {
+    const app = await createJobApp(`${change}; echo trouble >&2; exit 1`, {
+      frontMatter:
+        'fix_script: fix.sh\npayload: { type: object, properties: { zip: { type: string, x-doe-path: true } } }',
+    });
+    app.write({ 'execution/fix.sh': 'touch fixed; . execution/lib.sh', 'execution/lib.sh': '', 'in.zip': 'one' });
+    const task = await runJob(app, { payload_json: { zip: 'in.zip' } });
+    expect(['fixed', 'swapped'].filter((name) => existsSync(join(app.home, name)))).toEqual([]);
+    expect(task).toMatchObject({ status: 'needs_anneal', attempts: 1, fixUsed: false });
+    expect(task.statusReason).toMatch(/trouble\. The fix_script was not run: /);
+    expect(task.statusReason).toMatch(why);
+    expect((await logOf(app, task.id)).join('\n')).toContain('system The fix_script was not run: ');
+    const { store } = app.dispatcher;
+    expect((await store.ledger.lastFailure(task.id))?.message).toBe(task.statusReason);
+    const refused = (await store.ledger.events({ taskId: task.id, limit: 100 })).filter(
+      ({ type }) => type === 'fix_refused',
+    );
+    expect(refused.map(({ data }) => data)).toEqual([
+      { run_id: expect.any(String), reason: expect.stringContaining('was not run') },
+    ]);
+    expect((await store.ledger.verify()).faults).toEqual([]);
+  },
+);
+
+test('a fix_script is not run when the hour that the ack covers after the first start is over', async () => {
+  const clock = createTestClock();
+  const app = await createJobApp('echo ready; while [ ! -e go ]; do sleep 0.02; done; exit 1', {
+    frontMatter: 'fix_script: fix.sh',
+    clock,
+  });
+  app.write({ 'execution/fix.sh': 'touch fixed' });
+  const { task_id } = await createJob(app);
+  await approve(app, task_id);
+  await untilLogged(app, task_id, /^ready$/);
+  clock.advance(60 * 60_000);
+  app.write({ go: '' });
+  const task = await app.until(task_id, 'needs_anneal', 'queued', 'succeeded');
+  expect(task).toMatchObject({ status: 'needs_anneal', statusReason: expect.stringContaining('hour') });
+  expect(existsSync(join(app.home, 'fixed'))).toBe(false);
 });
 
 test('a repaired task runs under a fresh ack, begins its attempts anew, and records which bundle healed it', async () => {

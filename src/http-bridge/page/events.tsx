@@ -13,6 +13,7 @@ const texts: Record<string, string> = {
   succeeded: 'succeeded',
   retry_scheduled: 'failed, to be tried again',
   failed: 'failed',
+  fix_refused: 'the fix_script was not run',
   anneal_opened: 'failed, waits for a repair',
   cancelled: 'cancelled',
   cancel_requested: 'asked to stop',
