@@ -2,7 +2,7 @@
 import { besideKey, fileList } from '../queue/contents.js';
 import type { ContentKind, PinnedWork } from '../queue/store.js';
 import type { JsonObject } from '../tasks/outcome.js';
-import type { Assurance } from '../tasks/task.js';
+import type { Assurance, Pins } from '../tasks/task.js';
 
 /** A directive's front matter with every default filled in. */
 export interface FrontMatter {
@@ -101,6 +101,14 @@ export interface Directives {
    * @throws `invalid_payload` naming every fault by its path, `too_large` over 64 KiB, `script_missing`, `too_much_covered`
    */
   pin(directive: TaskDirective, payload: string | JsonObject | undefined): Promise<Pinned>;
+  /**
+   * The payload's own digest and that over the files that it names, without a look at the script.
+   * @throws `invalid_payload`, `invalid_input`, `too_large`
+   */
+  payloadDigests(
+    directive: TaskDirective,
+    payload: string | JsonObject | undefined,
+  ): Promise<Pick<Pins, 'payloadSha256' | 'filesSha256'>>;
   /**
    * The directive's script with the digest over all that it can load, and those files' own.
    * @throws `script_missing`, `too_much_covered`

@@ -70,6 +70,7 @@ export function createDirectives({ home, log }: { home: string; log: Log }): Dir
         covered,
       };
     },
+    payloadDigests: (directive, given) => checkedPayload(home, directive.frontMatter.payload, given),
     scriptDigest: (directive) => digestScript(home, directive),
     texts: (covered) => coveredTexts(home, covered),
     watch: disk.watch,

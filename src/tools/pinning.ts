@@ -1,6 +1,6 @@
 // What an ack would cover now, and whether what one covered still holds. Used when a task is made, acknowledged, validated and run.
 import { changedPart } from '../acks/binding.js';
-import type { Directives, Pinned } from '../directives/index.js';
+import type { Directives, Pinned, TaskDirective } from '../directives/index.js';
 import { pinnedContents } from '../directives/index.js';
 import { type EffectivePolicy, effectivePolicy, taskPolicy } from '../directives/policy.js';
 import { parseRevision } from '../directives/revision.js';
@@ -115,11 +115,16 @@ export type PinCheck =
       work: PinnedWork | null;
     };
 
-const changeMessages = {
-  directive_changed: 'The directive was changed after the acknowledgement.',
-  payload_changed: 'A file that the payload names was changed after the acknowledgement.',
-  script_changed: 'The script, or a file that it can load, was changed after the acknowledgement.',
-} as const;
+type Change = Extract<PinCheck, { ok: false }>['code'];
+
+const changed: Record<Change, string> = {
+  directive_changed: 'The directive',
+  payload_changed: 'A file that the payload names',
+  script_changed: 'The script, or a file that it can load,',
+};
+
+const changeMessage = (code: Change, { ackId }: Task): string =>
+  `${changed[code]} was changed ${ackId === null ? 'since the task was pinned' : 'after the acknowledgement'}.`;
 
 /**
  * Compares the task's pins with the disk as it is at this moment.
@@ -131,16 +136,47 @@ export async function checkPins(dispatcher: Dispatcher, task: Task, pin = pinTas
     const now = await pin(dispatcher, { taskType, projectId, payload: payloadJson });
     const code = changedPart(task.pins, now.pinned.pins);
     if (code === null) return { ok: true, ...now };
-    return { ok: false, code, message: changeMessages[code], work: now.work };
+    return { ok: false, code, message: changeMessage(code, task), work: now.work };
   } catch (error) {
-    const code = error instanceof DispatcherError ? changeBehind(error) : null;
-    if (code === null) throw error;
-    return { ok: false, code, message: (error as DispatcherError).message, work: null };
+    if (!(error instanceof DispatcherError)) throw error;
+    return { ok: false, ...(await changeBehind(dispatcher, task, error)), work: null };
   }
 }
 
-/** Which part of the pins a refusal to pin speaks of; null for a fault that says nothing of them, such as a busy store. */
-function changeBehind({ code }: DispatcherError): 'directive_changed' | 'payload_changed' | 'script_changed' | null {
+/**
+ * What is different where the disk allows no pin any more: the first part that is, not the one that the refusal speaks of.
+ * @throws the refusal itself, where it says nothing of the disk, such as that of a busy store
+ */
+async function changeBehind(
+  { directives }: Dispatcher,
+  task: Task,
+  refusal: DispatcherError,
+): Promise<{ code: Change; message: string }> {
+  const refused = partRefused(refusal);
+  if (refused === null) throw refusal;
+  const directive = await directiveNow(directives, task);
+  const code = directive === null ? 'directive_changed' : await firstChange(directives, task, { directive, refused });
+  const first = code === refused ? '' : `${changeMessage(code, task)} `;
+  return { code, message: `${first}${refusal.message}` };
+}
+
+async function firstChange(
+  directives: Directives,
+  { pins, payloadJson }: Task,
+  { directive, refused }: { directive: TaskDirective; refused: Change },
+): Promise<Change> {
+  if (directive.sha256 !== pins.directiveSha256) return 'directive_changed';
+  if (refused !== 'script_changed') return refused;
+  const now = await directives.payloadDigests(directive, payloadJson).catch((error: unknown) => {
+    if (error instanceof DispatcherError) return null;
+    throw error;
+  });
+  const asPinned = now?.payloadSha256 === pins.payloadSha256 && now.filesSha256 === pins.filesSha256;
+  return asPinned ? 'script_changed' : 'payload_changed';
+}
+
+/** Which part of the pins a refusal to pin speaks of; null for a fault that says nothing of them. */
+function partRefused({ code }: DispatcherError): Change | null {
   if (code === 'script_missing' || code === 'too_much_covered') return 'script_changed';
   if (code === 'invalid_payload' || code === 'invalid_input' || code === 'too_large') return 'payload_changed';
   return code.startsWith('directive_') ? 'directive_changed' : null;

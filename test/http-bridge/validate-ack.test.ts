@@ -1,8 +1,10 @@
-import { existsSync, readFileSync, watch } from 'node:fs';
 // The route that needs no key: its credential is the token, and what refuses it comes in a fixed order.
+import { existsSync, readFileSync, rmSync, watch } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, test, vi } from 'vitest';
 import { DispatcherError } from '../../src/errors.js';
-import type { Ack } from '../../src/tasks/task.js';
+import type { Ack, Task } from '../../src/tasks/task.js';
+import { checkPins } from '../../src/tools/pinning.js';
 import { agent, operator, type RawAnswer, send, sendJson } from '../helpers/raw-http.js';
 import { createTestApp, createTestClock, helloHome, type TestApp, type TestClock } from '../helpers/test-app.js';
 
@@ -222,6 +224,56 @@ test('of several reasons the first of the order is told', async () => {
   expect(await told('run_id=run_x&task_id=other')).toBe('token_revoked');
   clock.advance(ack.expiresAt - clock.now());
   expect(await told('run_id=run_x&task_id=other')).toBe('token_expired');
+});
+
+describe('where the disk allows no pin any more', () => {
+  const upload = (more = '') =>
+    `---\n${more}\npayload: { type: object, properties: { zip: { type: string, x-doe-path: true } } }\n---\n# Up\n`;
+  const files = { 'directives/up.md': upload(), 'execution/up.sh': 'true\n', 'in/site.zip': 'one' };
+  const task = { task_type: 'up', payload_json: { zip: 'in/site.zip' } };
+  const remove = (name: string) => (app: TestApp) => rmSync(join(app.home, name));
+  const write = (changed: Record<string, string>) => (app: TestApp) => app.write(changed);
+  const stricter = upload().replace('type: object,', 'type: object, required: [more],');
+
+  test.each([
+    ['directive_changed', 'it wants a field that the payload lacks', [write({ 'directives/up.md': stricter })]],
+    [
+      'directive_changed',
+      'it names a script that is not there',
+      [write({ 'directives/up.md': upload('script: no.sh') })],
+    ],
+    ['directive_changed', 'it is gone', [remove('directives/up.md'), remove('execution/up.sh')]],
+    [
+      'payload_changed',
+      'a named file is another, the script gone',
+      [write({ 'in/site.zip': 'two' }), remove('execution/up.sh')],
+    ],
+    ['payload_changed', 'named file and script are gone', [remove('in/site.zip'), remove('execution/up.sh')]],
+    ['script_changed', 'the script is gone', [remove('execution/up.sh')]],
+  ])('%s is told first: %s', async (code, _why, changes) => {
+    const app = await createTestApp({ noWorker: true, files });
+    const { token, task_id } = await acknowledged(app, task);
+    for (const change of changes) change(app);
+    expect(codeOf(await validate(app, token))).toEqual([401, code]);
+    const waiting = (await app.dispatcher.store.tasks.get(task_id)) as Task;
+    expect(await checkPins(app.dispatcher, waiting)).toMatchObject({ ok: false, code, work: null });
+  });
+
+  test('a task that nobody acknowledged is not said to have changed after an acknowledgement', async () => {
+    const app = await createTestApp({ noWorker: true, files });
+    const json = { ...task, project_id: 'p1', actor_id: 'me', task_id: 'waits' };
+    await sendJson(app, 'POST', '/tasks', { json });
+    app.write({ 'directives/up.md': stricter });
+    const refused = await sendJson(app, 'POST', '/mcp/acknowledge', { json: { task_id: 'waits', actor_id: 'jo' } });
+    expect([refused.status, refused.json().code]).toEqual([409, 'changed_since_shown']);
+    const { statusReason } = (await app.dispatcher.store.tasks.get('waits')) ?? {};
+    expect(statusReason).toMatch(/^The directive was changed since the task was pinned\. .*more/);
+    app.write({ 'directives/up.md': upload(), 'execution/up.sh': 'exit 1\n' });
+    await sendJson(app, 'POST', '/mcp/acknowledge', { json: { task_id: 'waits', actor_id: 'jo' } });
+    expect((await app.dispatcher.store.tasks.get('waits'))?.statusReason).toBe(
+      'The script, or a file that it can load, was changed since the task was pinned.',
+    );
+  });
 });
 
 test('the token of a run holds for its task and run alone, while the run lasts', async () => {
