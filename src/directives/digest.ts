@@ -25,7 +25,7 @@ export async function fileSha256(path: string): Promise<string> {
 
 export interface TreeOptions {
   patterns: string[];
-  /** Names of files and folders that are passed over wherever they stand. */
+  /** Names of files and folders that are passed over wherever they stand, unless a pattern mentions them. */
   skip?: readonly string[];
   /** Whether names that begin with a dot count. */
   hidden?: boolean;
@@ -83,7 +83,25 @@ const longestMatchMs = 1000;
 /** Stars multiply each other's work, and groups that repeat have no bound at all: such patterns are matched against the clock. */
 const isCostly = (pattern: string): boolean => /[()+]/.test(pattern) || (pattern.match(/\*+/g) ?? []).length > 2;
 
-function matcher({ patterns, hidden = false, refuse }: TreeOptions): (name: string) => boolean {
+/** Whether a pattern speaks of this name to have it, and not to leave it out. */
+const mentions = (pattern: string, name: string): boolean =>
+  !/^!(?!\()/.test(pattern) && pattern.split('/').some((part) => part.includes(name) && !part.startsWith('!'));
+
+/** What stands below a name that is passed over takes a pattern that mentions it: the stars of another do not reach it. */
+function matcher(options: TreeOptions): (name: string) => boolean {
+  const matches = matcherOf(options);
+  const mentioned = (options.skip ?? []).flatMap((skipped) => {
+    const patterns = options.patterns.filter((pattern) => mentions(pattern, skipped));
+    return patterns.length === 0 ? [] : [{ skipped, matches: matcherOf({ ...options, patterns }) }];
+  });
+  if (mentioned.length === 0) return matches;
+  return (name) => {
+    const parts = name.split('/');
+    return matches(name) && mentioned.every((one) => !parts.includes(one.skipped) || one.matches(name));
+  };
+}
+
+function matcherOf({ patterns, hidden = false, refuse }: TreeOptions): (name: string) => boolean {
   const matches = picomatch(patterns, { dot: hidden });
   if (!patterns.some(isCostly)) return matches;
   return (name) => {
@@ -100,7 +118,8 @@ async function walk(root: string, below: string, options: Walk, found: Found): P
   const hidden = options.hidden ?? patterns.some((pattern) => /(^|\/)\./.test(pattern));
   for (const entry of entriesOf(join(root, below), refuse)) {
     const name = below === '' ? entry.name : `${below}/${entry.name}`;
-    if (skip.includes(entry.name) || (!hidden && entry.name.startsWith('.'))) continue;
+    if (!hidden && entry.name.startsWith('.')) continue;
+    if (skip.includes(entry.name) && !patterns.some((pattern) => mentions(pattern, entry.name))) continue;
     if (entry.isDirectory()) {
       await walk(root, name, options, found);
       continue;

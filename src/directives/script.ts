@@ -8,7 +8,8 @@ import { digestOf, treeDigests } from './digest.js';
 import type { Script, TaskDirective } from './index.js';
 
 const defaultEndings = ['.py', '.mjs', '.js', '.sh'] as const;
-const neverCovered = ['__pycache__', 'node_modules'];
+/** What `includes` covers only where it names it. */
+const passedOver = ['__pycache__', 'node_modules'];
 
 export interface ScriptDigest {
   sha256: string;
@@ -28,7 +29,7 @@ export async function digestScript(home: string, { id, frontMatter }: TaskDirect
   const fixScript = frontMatter.fixScript === null ? null : await namedScript(execution, id, frontMatter.fixScript);
   const covered = await treeDigests(execution, {
     patterns: frontMatter.includes,
-    skip: neverCovered,
+    skip: passedOver,
     refuse: (why) =>
       new DispatcherError('too_much_covered', `The script of the directive ${id} cannot be covered: ${why}.`, {
         hint: `Narrow \`includes\` in the directive ${id} to the files that its script loads, and keep those themselves in execution/.`,

@@ -50,6 +50,36 @@ test('the digest changes with everything that the script can load, and with noth
   }
 });
 
+test.each([
+  ['node_modules/m/i.js', '["**/*", "node_modules/**"]'],
+  ['lib/node_modules/m/i.js', '["**/node_modules/m/*.js"]'],
+  ['node_modules/m/i.js', '["{lib,node_modules}/**"]'],
+  ['__pycache__/x.pyc', '["__pycache__/*"]'],
+  ['node_modules/m/__pycache__/x.pyc', '["node_modules/**", "**/__pycache__/**"]'],
+])('%s is covered where includes: %s names it', async (name, includes) => {
+  const home = homeWith({ [`execution/${name}`]: '1' });
+  const digest = async () => (await digestScript(home, directive(`includes: ${includes}`))).sha256;
+  const before = await digest();
+  writeFiles(home, { [`execution/${name}`]: 'swapped' });
+  expect(await digest()).not.toBe(before);
+});
+
+test.each([
+  ['["**/*", "node_modules/m/**"]', ['node_modules/m/i.js']],
+  ['["**/*", "node_modules/**"]', ['node_modules/m/i.js', 'node_modules/other/i.js']],
+  ['["**/*", "!node_modules/**"]', []],
+  ['["**/*", "!(node_modules)/**"]', []],
+])('of what is passed over includes: %s covers what it names alone', async (includes, wanted) => {
+  const home = homeWith({
+    'execution/node_modules/m/i.js': '1',
+    'execution/node_modules/other/i.js': '1',
+    'execution/node_modules/m/__pycache__/x.pyc': '1',
+    'execution/lib/node_modules/i.js': '1',
+  });
+  const { covered } = await digestScript(home, directive(`includes: ${includes}`));
+  expect(Object.keys(covered)).toEqual(['import_site.py', ...wanted]);
+});
+
 test('a file cannot be renamed into another one unseen', async () => {
   const one = await digestScript(homeWith({ 'execution/a.py': '1', 'execution/b.py': '2' }), directive());
   const other = await digestScript(homeWith({ 'execution/a.py': '2', 'execution/b.py': '1' }), directive());
