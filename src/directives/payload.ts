@@ -12,10 +12,13 @@ import { checkPayload, type Marked } from './payload-schema.js';
 
 export const maxPayloadBytes = 64 * 1024;
 
-export interface CheckedPayload {
+export interface CanonicalPayload {
   payload: JsonObject;
   payloadJson: string;
   payloadSha256: string;
+}
+
+export interface CheckedPayload extends CanonicalPayload {
   filesSha256: string | null;
   secretPaths: string[];
 }
@@ -23,14 +26,11 @@ export interface CheckedPayload {
 const nothingMarked: Marked = { paths: [], secrets: [] };
 
 /**
+ * What a payload is by itself, before any directive has a say.
  * @param given a JSON text or a parsed object; undefined is `{}`
- * @throws DispatcherError `invalid_payload`, `invalid_input`, `too_large`, `too_much_covered`
+ * @throws DispatcherError `invalid_payload`, `invalid_input`, `too_large`
  */
-export async function checkedPayload(
-  home: string,
-  schema: JsonObject | null,
-  given: string | JsonObject | undefined,
-): Promise<CheckedPayload> {
+export function canonicalPayload(given: string | JsonObject | undefined): CanonicalPayload {
   if (typeof given === 'string' && Buffer.byteLength(given) > maxPayloadBytes) throw tooLarge();
   const payload = typeof given === 'string' ? parseJsonStrict(given, 'payload_json') : (given ?? {});
   if (payload === null || typeof payload !== 'object' || Array.isArray(payload)) {
@@ -45,11 +45,23 @@ export async function checkedPayload(
   }
   const payloadJson = canonicalJson(payload);
   if (Buffer.byteLength(payloadJson) > maxPayloadBytes) throw tooLarge();
+  return { payload, payloadJson, payloadSha256: sha256Hex(payloadJson) };
+}
+
+/**
+ * The same, checked against the directive's schema, with the content of the files that it names.
+ * @throws DispatcherError `invalid_payload`, `invalid_input`, `too_large`, `too_much_covered`
+ */
+export async function checkedPayload(
+  home: string,
+  schema: JsonObject | null,
+  given: string | JsonObject | undefined,
+): Promise<CheckedPayload> {
+  const canonical = canonicalPayload(given);
+  const { payload } = canonical;
   const marked = schema === null ? nothingMarked : checkPayload(schema, payload);
   return {
-    payload,
-    payloadJson,
-    payloadSha256: sha256Hex(payloadJson),
+    ...canonical,
     filesSha256: marked.paths.length === 0 ? null : await namedFilesDigest(home, payload, marked.paths),
     secretPaths: marked.secrets,
   };

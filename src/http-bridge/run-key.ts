@@ -3,7 +3,7 @@ import type { Context } from 'hono';
 import { DispatcherError, publicError } from '../errors.js';
 import type { JsonObject, JsonValue } from '../tasks/outcome.js';
 import type { Dispatcher } from '../tools/dispatcher.js';
-import { pinnedIntegrations } from '../tools/pinning.js';
+import { pinnedIntegrations } from '../tools/pinned-directive.js';
 import { bearer } from './auth.js';
 
 /** @throws DispatcherError `unauthorized`, `not_allowed`, and the integration's own */

@@ -1,12 +1,17 @@
 // Opens a task: pins what an ack would cover, and waits for the ack. The same request again is the same task.
 import { z } from 'zod';
+import type { TaskDirective } from '../directives/index.js';
+import type { EffectivePolicy } from '../directives/policy.js';
 import { DispatcherError } from '../errors.js';
 import type { NewTask } from '../queue/store.js';
 import type { JsonObject } from '../tasks/outcome.js';
 import { taskStatuses } from '../tasks/states.js';
 import { actorIdSchema, newTaskId, projectIdSchema, type Task, taskIdSchema, taskTypeSchema } from '../tasks/task.js';
+import type { Dispatcher } from './dispatcher.js';
 import { defineOperation } from './operation.js';
+import { pinnedDirective } from './pinned-directive.js';
 import { type PinnedTask, pinTask } from './pinning.js';
+import { assertSameRequest, type CreateRequest } from './repeated-create.js';
 import { byOf, directiveView, directiveViewSchema, payloadInput } from './views.js';
 
 const maxDelayMs = 7 * 24 * 60 * 60_000;
@@ -46,35 +51,51 @@ export const createTask = defineOperation({
   annotations: { readOnlyHint: false, destructiveHint: false, idempotentHint: true, openWorldHint: false },
   tool: true,
   async run(dispatcher, fields, call) {
-    const runAfter = parseRunAfter(fields.run_after, await dispatcher.store.now());
-    const pinned = await pinTask(dispatcher, {
+    const request: CreateRequest = {
       taskType: fields.task_type,
       projectId: fields.project_id,
       payload: fields.payload_json as string | JsonObject | undefined,
-    });
-    const wanted: NewTask = {
-      ...pinned.work,
-      id: fields.task_id ?? newTaskId(fields.task_type),
-      taskType: fields.task_type,
-      projectId: fields.project_id,
-      status: pinned.policy.requireAck ? 'awaiting_ack' : 'queued',
-      statusReason: pinned.policy.withheld.length === 0 ? null : untrustedReason(pinned),
       priority: fields.priority ?? 0,
-      runAfter,
+      runAfter: parseRunAfter(fields.run_after, await dispatcher.store.now()),
+    };
+    // A look first: the task may outlive its directive, its script and the files that its payload names.
+    const known = fields.task_id === undefined ? null : await dispatcher.store.tasks.get(fields.task_id);
+    if (known !== null) return sameAgain(dispatcher, known, request);
+    const pinned = await pinTask(dispatcher, request);
+    const { pinned: now, policy, work } = pinned;
+    const wanted: NewTask = {
+      ...work,
+      id: fields.task_id ?? newTaskId(fields.task_type),
+      taskType: request.taskType,
+      projectId: request.projectId,
+      status: policy.requireAck ? 'awaiting_ack' : 'queued',
+      statusReason: policy.withheld.length === 0 ? null : untrustedReason(pinned),
+      priority: request.priority,
+      runAfter: request.runAfter,
       traceparent: call.traceparent ?? null,
     };
     const { task, created } = await dispatcher.store.tasks.create(wanted, byOf(call, fields.actor_id));
-    if (!created) assertSameRequest(task, wanted);
-    return {
-      task_id: task.id,
-      created,
-      status: task.status,
-      binding: task.pins.binding,
-      directive: directiveView(pinned.pinned.directive, pinned.policy),
-      approve_url: await dispatcher.approveUrl(task.id),
-      next: nextStep(task),
-    };
+    if (!created) return sameAgain(dispatcher, task, request);
+    return { ...(await answer(dispatcher, task, { directive: now.directive, policy })), created };
   },
+});
+
+async function sameAgain(dispatcher: Dispatcher, task: Task, request: CreateRequest) {
+  await assertSameRequest(dispatcher, task, request);
+  return { ...(await answer(dispatcher, task, await pinnedDirective(dispatcher, task))), created: false };
+}
+
+const answer = async (
+  dispatcher: Dispatcher,
+  task: Task,
+  { directive, policy }: { directive: TaskDirective; policy: EffectivePolicy },
+) => ({
+  task_id: task.id,
+  status: task.status,
+  binding: task.pins.binding,
+  directive: directiveView(directive, policy),
+  approve_url: await dispatcher.approveUrl(task.id),
+  next: nextStep(task),
 });
 
 function parseRunAfter(text: string | undefined, now: number): number | null {
@@ -89,25 +110,6 @@ function parseRunAfter(text: string | undefined, now: number): number | null {
 /** What a new task says of itself where its directive asks for more than it is trusted with. */
 export const untrustedReason = ({ policy, pinned }: Pick<PinnedTask, 'policy' | 'pinned'>): string =>
   `The directive asks for ${policy.withheld.join('; ')}, which takes effect only once an operator has trusted this content: doe trust ${pinned.directive.id}`;
-
-function assertSameRequest(task: Task, wanted: NewTask): void {
-  const differs = (
-    [
-      ['task_type', task.taskType !== wanted.taskType],
-      ['project_id', task.projectId !== wanted.projectId],
-      ['payload_json', task.payloadJson !== wanted.payloadJson],
-      ['priority', task.priority !== wanted.priority],
-      ['run_after', task.requestedRunAfter !== wanted.runAfter],
-    ] as const
-  )
-    .filter(([, different]) => different)
-    .map(([name]) => name);
-  if (differs.length === 0) return;
-  throw new DispatcherError('task_exists', `Task ${task.id} exists with another ${differs.join(', ')}.`, {
-    hint: 'Choose another task_id, or leave it out to get a new one.',
-    details: { differs },
-  });
-}
 
 /** What to call now, for a model or a person. */
 export function nextStep({ id, status }: Pick<Task, 'id' | 'status'>): string {

@@ -3,11 +3,10 @@ import { changedPart } from '../acks/binding.js';
 import type { Directives, Pinned, TaskDirective } from '../directives/index.js';
 import { pinnedContents } from '../directives/index.js';
 import { type EffectivePolicy, effectivePolicy, taskPolicy } from '../directives/policy.js';
-import { parseRevision } from '../directives/revision.js';
 import { DispatcherError, type TokenErrorCode } from '../errors.js';
 import type { LedgerStore, PinnedWork } from '../queue/store.js';
 import type { JsonObject } from '../tasks/outcome.js';
-import type { Task } from '../tasks/task.js';
+import type { Pins, Task } from '../tasks/task.js';
 import type { Dispatcher } from './dispatcher.js';
 
 export interface PinnedTask {
@@ -33,7 +32,7 @@ export async function wouldPin(
 ): Promise<PinnedTask> {
   const directive = await directives.find(taskType, projectId);
   const pinned = await directives.pin(directive, payload);
-  const policy = effectivePolicy(directive.frontMatter, await isTrusted(store, pinned), config.minAck);
+  const policy = effectivePolicy(directive.frontMatter, await isTrusted(store, pinned.pins), config.minAck);
   return { pinned, policy, work: toWork(pinned, policy) };
 }
 
@@ -78,23 +77,12 @@ export function textsWith(
   return { content: async (sha256) => (await store.ledger.content(sha256)) ?? ofNow().get(sha256) ?? null };
 }
 
-/**
- * The integrations that a task's directive may use as it is pinned, whatever stands on the disk by now: none where its text
- * is not kept or nobody trusted it.
- */
-export async function pinnedIntegrations({ store }: Pick<Dispatcher, 'store'>, { pins }: Task): Promise<string[]> {
-  const { directiveId: id, directiveSha256: sha256, scriptSha256 } = pins;
-  const content = await store.ledger.content(sha256);
-  if (content === null || !(await store.people.isTrusted({ kind: 'directive', id, sha256, scriptSha256 }))) return [];
-  const directive = parseRevision({ id, file: `pinned:${id}`, bytes: Buffer.from(content), modifiedAt: 0 });
-  return directive.kind === 'task' ? directive.frontMatter.integrations : [];
-}
-
-const isTrusted = (store: Dispatcher['store'], { directive, pins }: Pinned): Promise<boolean> =>
+/** Whether an operator trusted exactly this content. */
+export const isTrusted = (store: Dispatcher['store'], pins: Pins): Promise<boolean> =>
   store.people.isTrusted({
     kind: 'directive',
-    id: directive.id,
-    sha256: directive.sha256,
+    id: pins.directiveId,
+    sha256: pins.directiveSha256,
     scriptSha256: pins.scriptSha256,
   });
 

@@ -1,3 +1,5 @@
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { sendJson } from '../helpers/raw-http.js';
 import { createTestApp, helloHome, type TestApp } from '../helpers/test-app.js';
@@ -74,6 +76,50 @@ describe('POST /tasks', () => {
       expect(refused.json().error).toContain(Object.keys(other)[0]);
     }
     expect((await sendJson(app, 'GET', '/tasks')).json().tasks).toHaveLength(1);
+  });
+
+  const uploadHome = {
+    'directives/up.md':
+      '---\nretry: { count: 0 }\npayload: { type: object, properties: { zip: { type: string, x-doe-path: true } } }\n---\n# Up\n',
+    'execution/up.sh': 'true\n',
+    'in/site.zip': 'one',
+  };
+  const upload = { ...hello, task_type: 'up', task_id: 'T-1', payload_json: { zip: 'in/site.zip' } };
+  const edited = '---\ntitle: Other\nversion: 2\n---\n# Other\n';
+
+  test.each<[string, (app: TestApp) => void]>([
+    ['the file that it names', (app) => rmSync(join(app.home, 'in/site.zip'))],
+    ['its directive', (app) => rmSync(join(app.home, 'directives/up.md'))],
+    ['its script', (app) => rmSync(join(app.home, 'execution/up.sh'))],
+    ['the text of its directive', (app) => app.write({ 'directives/up.md': edited })],
+  ])('the same again is the same task when %s is there no more', async (_what, change) => {
+    const app = await createTestApp({ noWorker: true, files: uploadHome });
+    const { created: _made, ...first } = (await sendJson(app, 'POST', '/tasks', { json: upload })).json();
+    change(app);
+    const again = await sendJson(app, 'POST', '/tasks', { json: upload });
+    expect([again.status, again.json()]).toEqual([200, { ...first, created: false }]);
+    const refused = await sendJson(app, 'POST', '/tasks', { json: { ...upload, task_type: 'nothing' } });
+    expect([refused.status, refused.json().code]).toEqual([409, 'task_exists']);
+  });
+
+  test('of two equal creates at once one makes the task, and both get it', async () => {
+    const app = await createTestApp({ noWorker: true, files: uploadHome });
+    const answers = await Promise.all([1, 2, 3].map(() => sendJson(app, 'POST', '/tasks', { json: upload })));
+    expect(answers.map(({ status }) => status).sort()).toEqual([200, 200, 201]);
+    expect(new Set(answers.map(({ json }) => JSON.stringify([json().binding, json().directive])))).toHaveLength(1);
+  });
+
+  test('after a repair with another payload, the first request and the corrected one are both this task', async () => {
+    const app = await createTestApp({ noWorker: true });
+    const wanted = { ...hello, task_id: 'T-1', payload_json: { site: 'wrong' } };
+    const corrected = { site: 'right' };
+    await sendJson(app, 'POST', '/tasks', { json: wanted });
+    await sendJson(app, 'POST', '/tasks/T-1/failure', { json: { error_type: 'x', classification: 'script' } });
+    await sendJson(app, 'POST', '/tasks/T-1/anneal-complete', { json: { payload_json: corrected } });
+    for (const payload_json of [wanted.payload_json, corrected])
+      expect((await sendJson(app, 'POST', '/tasks', { json: { ...wanted, payload_json } })).status).toBe(200);
+    const other = await sendJson(app, 'POST', '/tasks', { json: { ...wanted, payload_json: {} } });
+    expect([other.status, other.json().code]).toEqual([409, 'task_exists']);
   });
 
   const wrongTasks: [string, object, number, string][] = [
