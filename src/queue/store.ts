@@ -168,7 +168,7 @@ export interface TaskStore {
   /** `awaiting_ack | queued → cancelled` at once; on a running task asks its worker and answers it still running. */
   cancel(taskId: string, by: By, reason: string): Promise<Task | null>;
   /** A failure seen outside a run: `awaiting_ack | queued | failed | succeeded → needs_anneal`, acks revoked. */
-  recordFailure(taskId: string, aid: string, failure: FailureFacts, by: By): Promise<Task | null>;
+  recordFailure(taskId: string, aid: string, failure: OutsideFailure, by: By): Promise<Task | null>;
   /** `needs_anneal → failed`, closing the bundle. */
   dismissAnneal(taskId: string, by: By): Promise<Task | null>;
   /** `awaiting_ack → cancelled` for every task that has waited since before `before`; answers their ids. */
@@ -396,6 +396,12 @@ export interface ProcessRow {
   startedAt: number;
   beat: number;
   beatAt: number;
+}
+
+/** A failure seen outside a run. */
+export interface OutsideFailure extends FailureFacts {
+  /** How often it was tried there; without it the task's own attempts stand. */
+  attempts?: number | undefined;
 }
 
 export interface FailureRow extends FailureFacts {

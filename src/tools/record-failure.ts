@@ -57,7 +57,12 @@ export const recordFailure = defineOperation({
       errorTail,
     });
     const by = byOf(call, fields.actor_id);
-    const failed = await dispatcher.store.tasks.recordFailure(task.id, aid, failure, by);
+    const failed = await dispatcher.store.tasks.recordFailure(
+      task.id,
+      aid,
+      { ...failure, attempts: fields.attempts },
+      by,
+    );
     if (failed === null) throw wrongState(await requireTask(dispatcher, task.id), 'recording a failure', sources);
     await keepOutput(dispatcher, task, { ...fields, redact });
     await openBundle(dispatcher, aid);

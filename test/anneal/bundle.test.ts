@@ -199,13 +199,16 @@ test('a failure recorded from outside opens a bundle too, with what was seen, re
     classification: 'infrastructure',
     stdout: 'fetched',
     stderr: 'Bad gateway with hush-hush-hush',
+    attempts: 7,
   });
   const failed = { aid };
   expect(json(app, failed, 'failure.json')).toMatchObject({
     error_type: 'http_502',
     classification: 'infrastructure',
     outcome: null,
+    attempts: 7,
   });
+  expect(await app.call(readAnneal, { aid })).toMatchObject({ attempts: 7 });
   expect(read(app, failed, 'log.txt')).toMatch(/stdout fetched\n.*stderr Bad gateway with \[redacted\]/);
   expect(files.map((name) => read(app, failed, name)).join()).not.toContain('hush-hush');
 });

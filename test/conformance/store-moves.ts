@@ -271,6 +271,15 @@ export function moveConformance(under: StoreUnderTest): void {
       expect(await store.tasks.claim(worker)).toBeNull();
     });
 
+    it('whose failure is recorded from outside keeps how often it was tried there; unsaid, its own attempts', async () => {
+      const { store } = under;
+      for (const attempts of [3, undefined]) {
+        const { id } = await queuedTask(store);
+        await store.tasks.recordFailure(id, newAnnealId(id, 1), { ...failure, attempts }, jo);
+        expect(await store.ledger.lastFailure(id)).toMatchObject({ attempts: attempts ?? 0 });
+      }
+    });
+
     it('closes its bundle as completed or dismissed', async () => {
       const { store } = under;
       const repaired = await taskIn(store, 'needs_anneal');

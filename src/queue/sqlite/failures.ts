@@ -7,6 +7,8 @@ import type { TaskRow } from './rows.js';
 
 export interface FailureEntry {
   failure: FailureFacts;
+  /** How often it was tried where it failed; where nobody said, the task's own count. */
+  attempts?: number | undefined;
   /** The bundle to open with it; null for a failure that is retried. */
   aid: string | null;
   at: number;
@@ -32,14 +34,14 @@ export function createFailureWriter(db: Database): FailureWriter {
   );
   const close = db.prepare("UPDATE anneal_tasks SET status = ?, closed_at = ? WHERE aid = ? AND status = 'open'");
   return {
-    open(row, { failure, aid, at, runId, outcome, exitCode }) {
+    open(row, { failure, attempts, aid, at, runId, outcome, exitCode }) {
       const { lastInsertRowid } = insert.run({
         task_id: row.id,
         run_id: runId,
         aid,
         outcome,
         exit_code: exitCode,
-        attempts: row.attempts,
+        attempts: attempts ?? row.attempts,
         error_type: failure.errorType,
         classification: failure.classification,
         fingerprint: failure.fingerprint,

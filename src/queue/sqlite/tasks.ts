@@ -309,7 +309,15 @@ export function createTaskMoves({ db, write, events, mover, failures }: Context)
         });
         if (moved === null) return null;
         revoke.run(at, taskId);
-        failures.open(moved, { failure, aid, at, runId: null, outcome: null, exitCode: null });
+        failures.open(moved, {
+          failure,
+          attempts: failure.attempts,
+          aid,
+          at,
+          runId: null,
+          outcome: null,
+          exitCode: null,
+        });
         return toTask(moved);
       }),
 
