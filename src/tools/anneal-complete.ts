@@ -44,8 +44,10 @@ export const annealComplete = defineOperation({
     if (task.status !== 'needs_anneal') throw wrongState(task, 'completing a repair', ['needs_anneal']);
     const payload = (fields.payload_json ?? task.payloadJson) as string | JsonObject;
     const { work, policy } = await pinTask(dispatcher, { taskType: task.taskType, projectId: task.projectId, payload });
+    // A blank one says nothing.
+    const note = fields.note?.trim() || undefined;
     const failure = await dispatcher.store.ledger.lastFailure(task.id);
-    if (fields.note === undefined && failure !== null) assertChanged(failure, work.pins);
+    if (note === undefined && failure !== null) assertChanged(failure, work.pins);
     const wantsAck = task.policy.requireAck || policy.requireAck;
     const next = await dispatcher.store.tasks.repin(
       {
@@ -55,7 +57,7 @@ export const annealComplete = defineOperation({
         work,
         reason: wantsAck ? 'Repaired; a changed script needs a fresh acknowledgement.' : null,
         runId: null,
-        ...(fields.note === undefined ? {} : { note: dispatcher.redact(fields.note) }),
+        ...(note === undefined ? {} : { note: dispatcher.redact(note) }),
       },
       byOf(call, fields.actor_id),
     );

@@ -218,6 +218,8 @@ test('a repair needs a change or a note, may correct the payload, and closes its
   const task = await runJob(app, { payload_json: { ok: false } });
   const error = await refusalOf(() => app.call(annealComplete, { task_id: task.id }));
   expect(error).toMatchObject({ code: 'nothing_changed', hint: expect.stringContaining('note') });
+  const blank = await refusalOf(() => app.call(annealComplete, { task_id: task.id, note: ' \n ' }));
+  expect(blank.code).toBe('nothing_changed');
   await app.call(annealComplete, { task_id: task.id, payload_json: { ok: true } });
   await approve(app, task.id);
   expect(await app.until(task.id, 'succeeded', 'needs_anneal')).toMatchObject({ status: 'succeeded' });
