@@ -1,6 +1,7 @@
 // A failure that was seen outside a run: the task goes to repair as if its run had failed.
 import { z } from 'zod';
 import { describeFailure } from '../anneal/classify.js';
+import type { NewLogLine } from '../queue/store.js';
 import { createRedactor, type Redact } from '../redact.js';
 import { classificationSchema } from '../tasks/outcome.js';
 import { movesFrom, taskStatuses } from '../tasks/states.js';
@@ -17,7 +18,8 @@ import type { Dispatcher } from './dispatcher.js';
 import { defineOperation } from './operation.js';
 import { byOf, openBundle, requireTask, wrongState } from './views.js';
 
-const text = z.string().max(64 * 1024);
+const keptCharacters = 64 * 1024;
+const text = z.string().describe(`What it said; its last ${keptCharacters} characters are kept`);
 
 const input = z.object({
   task_id: taskIdSchema,
@@ -48,7 +50,7 @@ export const recordFailure = defineOperation({
     if (!sources.includes(task.status)) throw wrongState(task, 'recording a failure', sources);
     const aid = newAnnealId(task.id, dispatcher.clock.now());
     const redact = redactorFor(dispatcher, task);
-    const errorTail = redact(fields.stderr ?? fields.stdout ?? '').slice(-4096);
+    const errorTail = endOf(redact(fields.stderr ?? fields.stdout ?? ''), 4096);
     const errorType = dispatcher.redact(fields.error_type);
     const failure = describeFailure({
       errorType,
@@ -76,16 +78,33 @@ function redactorFor({ redact }: Dispatcher, task: Task): Redact {
   return (output) => hide(redact(output));
 }
 
+/** Beginning on a whole character. */
+const endOf = (text: string, length: number): string => text.slice(-length).replace(/^[\uDC00-\uDFFF]/, '');
+
 async function keepOutput(
   { store, clock }: Dispatcher,
   task: Task,
   { redact, ...fields }: { redact: Redact; stdout?: string | undefined; stderr?: string | undefined },
 ) {
-  const lines = (['stdout', 'stderr'] as const).flatMap((stream) =>
-    (fields[stream] ?? '')
-      .split('\n')
-      .filter((line) => line !== '')
-      .map((line) => ({ taskId: task.id, runId: null, stream, text: redact(line), at: clock.now() })),
-  );
+  const line = (stream: NewLogLine['stream'], said: string): NewLogLine => ({
+    taskId: task.id,
+    runId: null,
+    stream,
+    text: said,
+    at: clock.now(),
+  });
+  const lines = (['stdout', 'stderr'] as const).flatMap((stream) => {
+    // Redacted whole: a secret that the cut goes through would not be known any more.
+    const said = redact(fields[stream] ?? '');
+    const kept = endOf(said, keptCharacters);
+    const cut = said.length - kept.length;
+    return [
+      ...(cut === 0 ? [] : [line('system', `The first ${cut} characters of ${stream} were cut off.`)]),
+      ...kept
+        .split('\n')
+        .filter((one) => one !== '')
+        .map((one) => line(stream, one)),
+    ];
+  });
   if (lines.length > 0) await store.logs.append(lines);
 }

@@ -58,6 +58,26 @@ describe('a failure seen outside a run', () => {
     expect((await app.call(recordFailure, { task_id: done, ...seen })).status).toBe('needs_anneal');
   });
 
+  test('keeps the end of an output that is long, says how much was cut, and shows no half of a secret', async () => {
+    const app = await createTestApp({ files, noWorker: true });
+    const task_id = await create(app);
+    const secret = operatorKey.slice(operatorKey.indexOf(':') + 1);
+    const stdout = `${'x'.repeat(100_000)}${secret}\n${'y'.repeat(65_536 - 40)}`;
+    const stderr = `x😀${'z'.repeat(65_535)}`;
+    await app.call(recordFailure, { task_id, ...seen, stdout, stderr }, callers.agent);
+    const lines = (await app.dispatcher.store.logs.tail(task_id, 10)).map(({ stream, text }) => [stream, text]);
+    expect(lines).toEqual([
+      ['system', expect.stringMatching(/^The first \d+ characters of stdout were cut off\.$/)],
+      ['stdout', expect.stringMatching(/^x+\[redacted\]$/)],
+      ['stdout', 'y'.repeat(65_536 - 40)],
+      ['system', 'The first 3 characters of stderr were cut off.'],
+      ['stderr', 'z'.repeat(65_535)],
+    ]);
+    expect(JSON.stringify(lines)).not.toContain(secret.slice(-8));
+    const long = { task_id, ...seen, error_type: 'x'.repeat(129) };
+    expect(await refusalOf(() => app.call(recordFailure, long))).toMatchObject({ code: 'invalid_input' });
+  });
+
   test('revokes the ack that was given, keeps what was said by stream, and shows no secret', async () => {
     const app = await createTestApp({ files, noWorker: true });
     const task_id = await create(app);
