@@ -7,6 +7,7 @@ import { addressOf } from '../address.js';
 import { DispatcherError } from '../errors.js';
 import { isLoopback } from '../exposure.js';
 import type { HttpApp } from './index.js';
+import { readRest } from './rest-of-body.js';
 import { refuseUnreadable } from './unreadable.js';
 
 export interface Listener {
@@ -22,7 +23,12 @@ const lastWordsMs = 500;
 /** @throws DispatcherError `port_in_use`, `config_invalid` */
 export function listen(fetch: HttpApp['fetch'], { host, port }: { host: string; port: number }): Promise<Listener> {
   const server = createAdaptorServer({
-    fetch: (request, env) => fetch(request, env as HttpBindings),
+    async fetch(request, env) {
+      const { incoming, outgoing } = env as HttpBindings;
+      const answer = await fetch(request, env as HttpBindings);
+      if (!outgoing.headersSent) await readRest(incoming);
+      return answer;
+    },
     overrideGlobalObjects: false,
   }) as Server;
   const underWay = followAnswers(server);

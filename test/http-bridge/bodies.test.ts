@@ -1,4 +1,5 @@
 // What comes in is parsed once and strictly; what is refused is refused by name.
+import { once } from 'node:events';
 import { connect } from 'node:net';
 import { describe, expect, test } from 'vitest';
 import { silentLog } from '../../src/log.js';
@@ -22,6 +23,36 @@ const post = (
   });
 
 const refused = ({ status, json }: RawAnswer) => [status, json().code];
+
+/** The status that a client reads who writes all first; it fails as that client would where the connection breaks. */
+async function statusAfterSending(
+  app: TestApp,
+  path: string,
+  { bytes, headers }: { bytes: number; headers: Record<string, string> },
+): Promise<number> {
+  const { hostname, port } = new URL(app.address ?? '');
+  const body = Buffer.alloc(bytes, ' ');
+  const chunked = 'Transfer-Encoding' in headers;
+  const all = { Host: `${hostname}:${port}`, 'Content-Type': 'application/json', Connection: 'close', ...headers };
+  const lines = Object.entries(chunked ? all : { ...all, 'Content-Length': String(bytes) });
+  const socket = connect(Number(port), hostname);
+  const broken = once(socket, 'error').then(([error]) => Promise.reject(error as Error));
+  const sent = (data: string | Buffer) => new Promise<void>((resolve) => socket.write(data, () => resolve()));
+  const exchange = async () => {
+    await sent(`POST ${path} HTTP/1.1\r\n${lines.map(([name, value]) => `${name}: ${value}\r\n`).join('')}\r\n`);
+    if (chunked) await sent(`${bytes.toString(16)}\r\n`);
+    await sent(body);
+    if (chunked) await sent('\r\n0\r\n\r\n');
+    const [first] = (await once(socket, 'data')) as [Buffer];
+    return Number(first.toString().split(' ')[1]);
+  };
+  try {
+    return await Promise.race([exchange(), broken]);
+  } finally {
+    broken.catch(() => {});
+    socket.destroy();
+  }
+}
 
 describe('bodies', () => {
   test('a key given twice is refused wherever it stands, and named', async () => {
@@ -136,6 +167,39 @@ describe('bodies', () => {
     expect(refused(chunked)).toEqual([413, 'too_large']);
     const mcp = await post(app, padded(600 * kib), 'application/json', '/mcp');
     expect(refused(mcp)).toEqual([413, 'too_large']);
+  });
+
+  test.each([
+    ['413 of a body with its length', 413, 600 * kib, { 'X-API-Key': operator }, '/tasks'],
+    ['413 of a body of 5 MiB', 413, 5 * kib * kib, { 'X-API-Key': operator }, '/tasks'],
+    [
+      '413 of a body in chunks',
+      413,
+      5 * kib * kib,
+      { 'X-API-Key': operator, 'Transfer-Encoding': 'chunked' },
+      '/tasks',
+    ],
+    ['413 of an MCP call', 413, 5 * kib * kib, { 'X-API-Key': operator }, '/mcp'],
+    ['401', 401, 5 * kib * kib, {}, '/tasks'],
+    ['403 of a wrong Host', 403, 5 * kib * kib, { Host: 'evil.example' }, '/tasks'],
+    ['404', 404, 5 * kib * kib, {}, '/nothing'],
+  ] as const)(
+    'a client that reads only when all is sent, and wants the connection closed, gets the %s',
+    async (...given) => {
+      const [, status, bytes, headers, path] = given;
+      const app = await createTestApp({ noWorker: true });
+      expect(await statusAfterSending(app, path, { bytes, headers })).toBe(status);
+    },
+  );
+
+  test('a client that never sends the body that it announced is answered all the same', async () => {
+    const app = await createTestApp({ noWorker: true });
+    const { hostname, port } = new URL(app.address ?? '');
+    const socket = connect(Number(port), hostname);
+    socket.write(`POST /tasks HTTP/1.1\r\nHost: ${hostname}:${port}\r\nContent-Length: 600000\r\n\r\n`);
+    const [first] = (await once(socket, 'data')) as [Buffer];
+    socket.destroy();
+    expect(first.toString()).toMatch(/^HTTP\/1\.1 401 /);
   });
 
   test('JSON nested without end is refused, in the body and in a text within it', async () => {
