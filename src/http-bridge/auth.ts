@@ -43,7 +43,7 @@ export function createKeyRing({ operatorKeys, agentKeys }: Pick<Config, 'operato
 
   return {
     callerOf(headers) {
-      const shown = headers.get('x-api-key') ?? bearer(headers);
+      const shown = headers.get('x-api-key') || bearer(headers);
       const key = shown === null ? null : find(shown);
       if (key === null) {
         throw new DispatcherError(

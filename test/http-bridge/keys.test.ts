@@ -37,6 +37,7 @@ describe('keys', () => {
       [{ 'x-api-key': agent }, 200],
       [{ Authorization: `Bearer ${operator}` }, 200],
       [{ Authorization: `bearer ${agent}` }, 200],
+      [{ 'X-API-Key': '', Authorization: `Bearer ${operator}` }, 200],
       [{}, 401],
       [{ 'X-API-Key': '' }, 401],
       [{ 'X-API-Key': `jo:${operator}` }, 401],
