@@ -25,7 +25,8 @@ export interface Verdict {
 }
 
 export interface JudgeInput {
-  task: Pick<Task, 'attempts' | 'policy' | 'cancelRequestedAt'>;
+  /** While a task that is asked to stop still runs, its `statusReason` is what was given as the reason. */
+  task: Pick<Task, 'attempts' | 'policy' | 'cancelRequestedAt' | 'statusReason'>;
   report: Pick<RunReport, 'outcome' | 'message'>;
   /** The fix_script just ran and said that another attempt is worth it. */
   fixed: boolean;
@@ -37,8 +38,9 @@ export interface JudgeInput {
 export function judge({ task, report, fixed, now, random }: JudgeInput): Verdict {
   const { policy, attempts } = task;
   if (report.outcome === 'succeeded') return { move: 'succeeded', reason: null, runAfter: null };
-  if (report.outcome === 'cancelled' || task.cancelRequestedAt !== null)
-    return { move: 'cancelled', reason: report.message, runAfter: null };
+  if (task.cancelRequestedAt !== null)
+    return { move: 'cancelled', reason: task.statusReason ?? report.message, runAfter: null };
+  if (report.outcome === 'cancelled') return { move: 'cancelled', reason: report.message, runAfter: null };
   if (report.outcome === 'interrupted' && policy.requireAck && !policy.onInterrupt)
     return { move: 'anneal_opened', reason: report.message, runAfter: null };
   if (attempts < policy.maxAttempts || fixed) {

@@ -157,8 +157,8 @@ async function settle(context: RunContext, { check, task, run, report, fixed }: 
   // By the time that says when it is due: the wall clock may have been set back.
   const now = await store.now();
   // It may have been asked to stop while its script ended by itself.
-  const cancelRequestedAt = (await store.tasks.get(task.id))?.cancelRequestedAt ?? null;
-  const verdict = judge({ task: { ...task, cancelRequestedAt }, report, fixed: fixed === true, now, random: random() });
+  const present = (await store.tasks.get(task.id)) ?? task;
+  const verdict = judge({ task: present, report, fixed: fixed === true, now, random: random() });
   const failure =
     verdict.move === 'succeeded' || verdict.move === 'cancelled'
       ? null

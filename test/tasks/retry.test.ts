@@ -17,7 +17,7 @@ const policy: TaskPolicy = {
 const verdict = (outcome: JudgeInput['report']['outcome'], more: Partial<TaskPolicy> & { attempts?: number } = {}) => {
   const { attempts = 1, ...changed } = more;
   return judge({
-    task: { attempts, policy: { ...policy, ...changed }, cancelRequestedAt: null },
+    task: { attempts, policy: { ...policy, ...changed }, cancelRequestedAt: null, statusReason: null },
     report: { outcome, message: 'why' },
     fixed: false,
     now: 10_000,
@@ -50,7 +50,7 @@ test('an interrupted run is repeated only where the directive says so or wants n
 });
 
 test('a repair by the fix_script gives one more attempt at once', () => {
-  const task = { attempts: 3, policy, cancelRequestedAt: null };
+  const task = { attempts: 3, policy, cancelRequestedAt: null, statusReason: null };
   expect(judge({ task, report: { outcome: 'failed', message: 'why' }, fixed: true, now: 10_000, random: 1 })).toEqual({
     move: 'retry_scheduled',
     reason: 'why',
@@ -59,12 +59,12 @@ test('a repair by the fix_script gives one more attempt at once', () => {
 });
 
 test('who was asked to stop is cancelled whatever its run came to, unless it succeeded', () => {
-  const asked = { attempts: 1, policy, cancelRequestedAt: 5 };
+  const asked = { attempts: 1, policy, cancelRequestedAt: 5, statusReason: 'not wanted' };
   const judged = (outcome: JudgeInput['report']['outcome']) =>
-    judge({ task: asked, report: { outcome, message: 'why' }, fixed: false, now: 0, random: 0 }).move;
+    judge({ task: asked, report: { outcome, message: 'why' }, fixed: false, now: 0, random: 0 });
   for (const outcome of ['failed', 'timed_out', 'interrupted', 'cancelled'] as const)
-    expect(judged(outcome)).toBe('cancelled');
-  expect(judged('succeeded')).toBe('succeeded');
+    expect(judged(outcome)).toEqual({ move: 'cancelled', reason: 'not wanted', runAfter: null });
+  expect(judged('succeeded')).toEqual({ move: 'succeeded', reason: null, runAfter: null });
 });
 
 test('the table of moves allows exactly what it lists', () => {

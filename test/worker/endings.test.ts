@@ -46,7 +46,7 @@ test('a running task is cancelled when its script is dead', async () => {
   await untilLogged(app, task_id, /^ready$/);
   expect((await app.call(cancelTask, { task_id, reason: 'not wanted' })).status).toBe('running');
   const task = await app.until(task_id, 'cancelled');
-  expect(task).toMatchObject({ outcome: 'cancelled', aid: null, runId: null });
+  expect(task).toMatchObject({ outcome: 'cancelled', statusReason: 'not wanted', aid: null, runId: null });
   expect(pidsIn(await logOf(app, task_id)).filter(lives)).toEqual([]);
 });
 
@@ -165,6 +165,19 @@ test('a task that wants no ack is retried past the hour, with an ack of its own 
   expect(await app.until(task_id, 'succeeded', 'awaiting_ack')).toMatchObject({
     status: 'succeeded',
     assurance: 'agent',
+  });
+});
+
+test('a cancel during the fix_script stands with its own reason, not with that of the script before', async () => {
+  const app = await createJobApp('exit 9', { frontMatter: 'fix_script: fix.sh\ntimeout: 30s' });
+  app.write({ 'execution/fix.sh': 'echo fixing\nsleep 20\n' });
+  const { task_id } = await createJob(app);
+  await approve(app, task_id);
+  await untilLogged(app, task_id, /^fixing$/);
+  await app.call(cancelTask, { task_id, reason: 'not wanted' });
+  expect(await app.until(task_id, 'cancelled', 'needs_anneal')).toMatchObject({
+    status: 'cancelled',
+    statusReason: 'not wanted',
   });
 });
 
