@@ -158,7 +158,7 @@ export async function createApp({
       closers.push(app.close);
       const listener = await listen(app.fetch, { host, port });
       listeners.push(listener);
-      closers.push(() => listener.close(mcp === null ? undefined : () => mcp.close()));
+      closers.push(() => listener.close(() => Promise.all([app.endWaits(), mcp?.close()]).then(() => {})));
       return listener;
     };
     // The scripts' own port serves everything where no `doe serve` does, so that a person can decide on the page of a `doe mcp`.

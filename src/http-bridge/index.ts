@@ -42,22 +42,26 @@ export interface HttpAppOptions {
 
 export interface HttpApp {
   fetch(request: Request, env?: HttpBindings): Response | Promise<Response>;
+  /** Lets what only waits answer with what there is, and ends streams: for a stop that cuts nobody short. */
+  endWaits(): Promise<void>;
   close(): Promise<void>;
 }
 
-type Env = { Variables: { dialed: string }; Bindings: HttpBindings };
+type Env = { Variables: { dialed: string; closing: AbortSignal }; Bindings: HttpBindings };
 
 export function createHttpApp({ dispatcher, scope, ownAddresses, worker, mcp }: HttpAppOptions): HttpApp {
   const { config } = dispatcher;
   const app = new Hono<Env>();
   const keys = createKeyRing(config);
   const refusals = createRefusalCount(dispatcher);
+  const closing = new AbortController();
 
   app.onError((error, context) => errorResponse(context, error, dispatcher));
   app.notFound((context) => errorResponse(context, noRoute(context), dispatcher));
   app.use(async (context, next) => {
     context.header('Cache-Control', 'no-store');
     context.header('X-Content-Type-Options', 'nosniff');
+    context.set('closing', closing.signal);
     context.set('dialed', assertHostAndOrigin(context.req.raw.headers, allowedOrigins(config, ownAddresses())));
     await next();
   });
@@ -114,15 +118,20 @@ export function createHttpApp({ dispatcher, scope, ownAddresses, worker, mcp }: 
 
   return {
     fetch: (request, env) => app.fetch(request, env),
-    close: () => Promise.all([refusals.flush(), closePage()]).then(() => {}),
+    async endWaits() {
+      closing.abort();
+      await closePage();
+    },
+    close: () => refusals.flush(),
   };
 }
 
 const scriptCaller: Caller = { principal: 'agent', channel: 'http', keyId: null, person: null };
 
-const callOf = (context: Context, caller: Caller): CallContext => ({
+const callOf = (context: Context<Env>, caller: Caller): CallContext => ({
   caller,
   signal: context.req.raw.signal,
+  closing: context.get('closing'),
   traceparent: validTraceparent(context.req.header('traceparent')),
 });
 
@@ -154,7 +163,8 @@ function addOperations(
     app.on(route.method.toUpperCase(), route.path, async (context) => {
       const call = callOf(context, keys.callerOf(context.req.raw.headers));
       const input = await inputOf(context, route);
-      if (wantsStream(context, route)) return streamLogs(context, dispatcher, input);
+      if (wantsStream(context, route))
+        return streamLogs(context, dispatcher, { input, closing: context.get('closing') });
       const answer = await invoke(dispatcher, route.operation, input, call);
       return context.json({ ok: true, ...answer }, statusOf(route.operation, answer));
     });

@@ -15,7 +15,7 @@ export interface Listener {
   address: string;
   port: number;
   /** Takes no more requests, lets `endStreams` say its last words, and ends what is still open half a second later. */
-  close(endStreams?: () => Promise<void>): Promise<void>;
+  close(endStreams: () => Promise<void>): Promise<void>;
 }
 
 const lastWordsMs = 500;
@@ -44,10 +44,8 @@ export function listen(fetch: HttpApp['fetch'], { host, port }: { host: string; 
         async close(endStreams) {
           const closed = once(server, 'close');
           server.close();
-          if (endStreams !== undefined) {
-            await endStreams();
-            await underWay.over(lastWordsMs);
-          }
+          await endStreams();
+          await underWay.over(lastWordsMs);
           server.closeAllConnections();
           await closed;
         },

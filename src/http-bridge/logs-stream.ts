@@ -21,31 +21,49 @@ interface Range {
   runId: string | undefined;
 }
 
-/** Begins after the log id `after` (or `Last-Event-ID`), follows until the task is settled, then says `end`. */
-export async function streamLogs(context: Context, dispatcher: Dispatcher, input: JsonObject): Promise<Response> {
+/**
+ * Begins after the log id `after` (or `Last-Event-ID`), follows until the task is settled, then says `end`. Where `closing` comes
+ * first it ends without: whoever reads on connects again.
+ */
+export async function streamLogs(
+  context: Context,
+  dispatcher: Dispatcher,
+  { input, closing }: { input: JsonObject; closing: AbortSignal },
+): Promise<Response> {
   const { task_id: taskId, after = 0, run_id: runId } = parseInput(streamed, input);
   await requireTask(dispatcher, taskId);
   const resumed = context.req.header('last-event-id') ?? '';
   return streamSSE(
     context,
     (stream) =>
-      follow(stream, dispatcher, { taskId, after: /^\d{1,15}$/.test(resumed) ? Number(resumed) : after, runId }),
+      follow(stream, dispatcher, {
+        taskId,
+        after: /^\d{1,15}$/.test(resumed) ? Number(resumed) : after,
+        runId,
+        closing,
+      }),
     async (error) => {
       dispatcher.log.warn('http.stream_failed', { task_id: taskId, error });
     },
   );
 }
 
-async function follow(stream: SSEStreamingApi, dispatcher: Dispatcher, { taskId, after, runId }: Range): Promise<void> {
+async function follow(
+  stream: SSEStreamingApi,
+  dispatcher: Dispatcher,
+  { taskId, after, runId, closing }: Range & { closing: AbortSignal },
+): Promise<void> {
   let announce = () => {};
   const nextNews = () => new Promise<void>((resolve) => (announce = resolve));
   let news = nextNews();
   const stop = dispatcher.store.watch(() => announce());
-  stream.onAbort(() => announce());
+  const wake = () => announce();
+  stream.onAbort(wake);
+  closing.addEventListener('abort', wake);
   const keepAlive = setInterval(() => void stream.write(': alive\n\n'), keepAliveMs);
   let shown = { status: '', progress: '' };
   try {
-    while (!stream.aborted && !stream.closed) {
+    while (!stream.aborted && !stream.closed && !closing.aborted) {
       const task = await requireTask(dispatcher, taskId);
       after = await sendLines(stream, dispatcher, { taskId, after, runId });
       const status = JSON.stringify({ status: task.status, status_reason: task.statusReason, attempts: task.attempts });
@@ -64,6 +82,7 @@ async function follow(stream: SSEStreamingApi, dispatcher: Dispatcher, { taskId,
     }
   } finally {
     stop();
+    closing.removeEventListener('abort', wake);
     clearInterval(keepAlive);
   }
 }

@@ -18,6 +18,8 @@ export interface CallContext {
   caller: Caller;
   /** Aborted when the caller went away; long waits end early. */
   signal?: AbortSignal | undefined;
+  /** Aborted when the door closes: what only waits answers with what there is. */
+  closing?: AbortSignal | undefined;
   /** W3C Trace Context of the request. */
   traceparent?: string | undefined;
   /** How a person answered, as a door inside this process established it; never taken from a request. */

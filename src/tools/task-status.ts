@@ -78,18 +78,21 @@ async function nextChange(
   taskId: string,
   { waitMs, after, call }: { waitMs: number; after: number | undefined; call: CallContext },
 ): Promise<Seen> {
+  if (waitMs === 0) return look(dispatcher, taskId, after);
   let announce = () => {};
   const nextNews = () => new Promise<void>((resolve) => (announce = resolve));
   // Watching begins before the first look: a change in between is not missed.
   let news = nextNews();
-  const stop = waitMs === 0 ? () => {} : dispatcher.store.watch(() => announce());
-  const timeout = AbortSignal.timeout(Math.ceil(waitMs));
-  const over = AbortSignal.any([timeout, ...(call.signal === undefined ? [] : [call.signal])]);
-  const ended = new Promise<void>((resolve) => over.addEventListener('abort', () => resolve(), { once: true }));
+  const stop = dispatcher.store.watch(() => announce());
+  const ends = [AbortSignal.timeout(Math.ceil(waitMs)), call.signal, call.closing];
+  const over = AbortSignal.any(ends.filter((end) => end !== undefined));
+  const ended = new Promise<void>((resolve) => {
+    if (over.aborted) resolve();
+    over.addEventListener('abort', () => resolve(), { once: true });
+  });
   try {
     const first = await look(dispatcher, taskId, after);
-    if (waitMs === 0 || settledStatuses.includes(first.task.status) || (after !== undefined && first.logs.length > 0))
-      return first;
+    if (settledStatuses.includes(first.task.status) || (after !== undefined && first.logs.length > 0)) return first;
     for (;;) {
       await Promise.race([news, ended]);
       news = nextNews();

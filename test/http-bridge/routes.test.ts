@@ -289,6 +289,24 @@ describe('GET /tasks/:id/status', () => {
     expect((await gate.get(task_id))?.status).toBe('cancelled');
   });
 
+  test('a wait that a stop meets is answered with the present state', async () => {
+    const app = await createTestApp({ noWorker: true });
+    const { task_id } = await created(app);
+    const { store } = app.dispatcher;
+    const { watch } = store;
+    const begun = new Promise<void>((resolve) => {
+      store.watch = (listener) => {
+        resolve();
+        return watch(listener);
+      };
+    });
+    const waiting = sendJson(app, 'GET', `/tasks/${task_id}/status?wait_seconds=45`);
+    await begun;
+    await app.stop();
+    const { status, json } = await waiting;
+    expect([status, json().task]).toMatchObject([200, { task_id, status: 'awaiting_ack' }]);
+  });
+
   test('a settled task, or lines after the given one, answer at once', async () => {
     const app = await createTestApp();
     const { task_id } = await created(app);
