@@ -44,7 +44,7 @@ export function createWorker({
   const lease = { processId, leaseMs: config.leaseMs, projectLimit: config.projectConcurrency };
   const active = new Map<string, ActiveRun>();
   const interpreters = createInterpreters(config.home, config.variables);
-  const bytecode = createBytecode();
+  const bytecode = createBytecode(processId);
   const rescue = createRescue({ dispatcher, processId, random, isOurs: (runId) => active.has(runId) });
   const timers: NodeJS.Timeout[] = [];
   /** Repeated jobs that are under way, by name: none runs twice at once, and none outlives the worker. */

@@ -34,6 +34,19 @@ function statOf(pid: number): string[] | null {
 /** The kernel's start time of a process (proc(5), field 22), so that a reused pid is not taken for it; null where it cannot be known. */
 export const processStart = (pid: number): string | null => statOf(pid)?.[19] ?? null;
 
+/** Whether the process of this pid, and where it is known of this start time, still runs: a zombie does not. */
+export function processRuns(pid: number, start: string | null): boolean {
+  const stat = statOf(pid);
+  if (stat !== null) return stat[0] !== 'Z' && stat[0] !== 'X' && (start === null || stat[19] === start);
+  if (start !== null) return false;
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code !== 'ESRCH';
+  }
+}
+
 /** Whether a group has members that still run: a zombie that nobody reaps does not. */
 function groupRuns(pid: number): boolean {
   if (!signalGroup(pid, 0)) return false;

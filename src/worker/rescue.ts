@@ -6,6 +6,7 @@ import type { Lease, RunRow } from '../queue/store.js';
 import { judge } from '../tasks/retry.js';
 import { newAnnealId } from '../tasks/task.js';
 import type { Dispatcher } from '../tools/dispatcher.js';
+import { removeBytecodeOf } from './bytecode.js';
 import { createHousekeeping } from './housekeeping.js';
 import { endProcesses, processStart } from './process-group.js';
 import { removeScratches } from './result-file.js';
@@ -81,7 +82,11 @@ export function createRescue({ dispatcher, processId, random, isOurs }: RescueOp
   };
 
   const forgetTheGone = async () => {
-    for (const { id, gone } of await dispatcher.processes()) if (gone) await store.ledger.leave(id);
+    for (const row of await dispatcher.processes()) {
+      if (!row.gone) continue;
+      await removeBytecodeOf(row);
+      await store.ledger.leave(row.id);
+    }
   };
 
   return {

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { hostname, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -8,7 +8,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import { cancelTask, validateAck } from '../../src/tools/index.js';
 import { createWorker } from '../../src/worker/index.js';
 import { processesOfRun } from '../../src/worker/process-group.js';
-import { createRescue } from '../../src/worker/rescue.js';
+import { createRescue, endOrphans } from '../../src/worker/rescue.js';
 import { refusalOf } from '../helpers/errors.js';
 import { createTestApp, createTestClock, type TestApp, testSecret } from '../helpers/test-app.js';
 import { approve, createJob, jobHome, logOf, untilLogged, untilTrue } from '../helpers/worker-home.js';
@@ -231,4 +231,29 @@ test('a process that died is forgotten, and its row goes', async () => {
   worker.kill('SIGKILL');
   await rescuer(app);
   await untilTrue(app, async () => (await count()) <= 2);
+});
+
+test.each([
+  ['died', 'SIGKILL', 0],
+  ['only stands still', 'SIGSTOP', 1],
+] as const)('of a process that %s (%s), %i folders of bytecode are left', async (_what, signal, left) => {
+  const { app, worker, runId } = await runningElsewhere();
+  onTestFinished(() => endOrphans({ id: runId, host: hostname(), pid: null, pidStart: null }));
+  const { store } = app.dispatcher;
+  const [row] = (await store.ledger.processes()).filter(({ pid }) => pid === worker.pid);
+  const folders = () => readdirSync(tmpdir()).filter((name) => name.startsWith(`doe-bytecode-${row?.id}-`));
+  expect(folders()).toHaveLength(1);
+  const ended = once(worker, 'exit');
+  worker.kill(signal);
+  if (signal === 'SIGKILL') await ended;
+  const clock = createTestClock();
+  const dispatcher = { ...app.dispatcher, clock };
+  const rescue = createRescue({ dispatcher, processId: 'observer', random: () => 0, isOurs: () => false });
+  // Its last beat may be on its way to the store at the first look.
+  for (let looks = 0; looks < 3; looks++) {
+    await rescue.tidy();
+    clock.advance(10 * dispatcher.config.leaseMs);
+  }
+  expect((await store.ledger.processes()).map(({ id }) => id)).not.toContain(row?.id);
+  expect(folders()).toHaveLength(left);
 });
