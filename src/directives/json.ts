@@ -26,6 +26,7 @@ export function depthOf(text: string): number {
 interface AstNode {
   type: string;
   value?: unknown;
+  loc: { start: { offset: number }; end: { offset: number } };
   body?: AstNode;
   members?: { name: { value?: string; name?: string }; value: AstNode }[];
   elements?: { value: AstNode }[];
@@ -50,18 +51,38 @@ export function parseJsonStrict(text: string, what = 'The body'): JsonValue {
       cause: error,
     });
   }
-  refuseUnfit(parseAst(text, { mode: 'json' }) as unknown as AstNode, '', what);
+  refuseUnfit(parseAst(text, { mode: 'json' }) as unknown as AstNode, '', { text, what });
   return value;
 }
 
-function refuseUnfit(node: AstNode, path: string, what: string): void {
-  if (node.body !== undefined) refuseUnfit(node.body, path, what);
-  if (typeof node.value === 'number' && !Number.isFinite(node.value)) {
-    throw new DispatcherError('invalid_input', `${what} has a number beyond every double at ${path}.`, {
+/** How a number differs from what it would be passed on as; null where it does not, or is a decimal (RFC 8785, section 3.2.2.3). */
+function lossOf(node: AstNode, text: string): string | null {
+  if (typeof node.value !== 'number') return null;
+  if (!Number.isFinite(node.value)) return 'a number beyond every double';
+  if (Number.isSafeInteger(node.value)) return null;
+  const literal = text.slice(node.loc.start.offset, node.loc.end.offset);
+  const written = digitsOf(node.value);
+  return !/^-?\d+$/.test(literal) || literal === written ? null : `an integer that would be passed on as ${written}`;
+}
+
+/** A large whole number as its canonical form writes it, without an exponent. */
+function digitsOf(value: number): string {
+  const [mantissa = '', exponent = '0'] = String(value).split('e+');
+  const [whole = '', fraction = ''] = mantissa.split('.');
+  return whole + fraction.padEnd(Number(exponent), '0');
+}
+
+function refuseUnfit(node: AstNode, path: string, source: { text: string; what: string }): void {
+  const { text, what } = source;
+  if (node.body !== undefined) refuseUnfit(node.body, path, source);
+  const loss = lossOf(node, text);
+  if (loss !== null) {
+    throw new DispatcherError('invalid_input', `${what} has ${loss} at ${path === '' ? 'its root' : path}.`, {
       hint: 'Send it as a text.',
     });
   }
-  for (const [index, element] of (node.elements ?? []).entries()) refuseUnfit(element.value, `${path}/${index}`, what);
+  for (const [index, element] of (node.elements ?? []).entries())
+    refuseUnfit(element.value, `${path}/${index}`, source);
   const seen = new Set<string>();
   for (const { name, value } of node.members ?? []) {
     const key = name.value ?? name.name ?? '';
@@ -75,7 +96,7 @@ function refuseUnfit(node: AstNode, path: string, what: string): void {
       );
     }
     seen.add(key);
-    refuseUnfit(value, `${path}/${key}`, what);
+    refuseUnfit(value, `${path}/${key}`, source);
   }
 }
 

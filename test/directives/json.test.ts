@@ -27,6 +27,36 @@ test.each(['', 'nul', '{a:1}', "{'a':1}", '{"a":1,}', '[1] 2', '// x\n1'])('%j i
   expect((await refusalOf(() => parseJsonStrict(text))).code).toBe('invalid_input');
 });
 
+test.each([
+  '9007199254740993',
+  '-9007199254740993',
+  '1152921504606846976',
+  '12345678901234567890',
+  `1${'0'.repeat(300)}1`,
+  '1e999',
+])('the number %s, which no double holds, is refused by its path', async (literal) => {
+  const refusal = await refusalOf(() => parseJsonStrict(`{"a":[1,{"n":${literal}}]}`, 'payload_json'));
+  expect(refusal).toMatchObject({ code: 'invalid_input', hint: 'Send it as a text.' });
+  expect(refusal.message).toMatch(/^payload_json has .* at \/a\/1\/n\.$/);
+  expect((await refusalOf(() => parseJsonStrict(literal))).message).toContain('at its root');
+});
+
+test.each([
+  ['9007199254740991', '9007199254740991'],
+  ['-9007199254740992', '-9007199254740992'],
+  ['1152921504606847000', '1152921504606847000'],
+  ['1000000000000000000000', '1e+21'],
+  ['-1500000000000000000000000', '-1.5e+24'],
+  ['-0', '0'],
+  ['0.1000000000000000055', '0.1'],
+  ['9007199254740993.0', '9007199254740992'],
+  ['"9007199254740993"', '"9007199254740993"'],
+])('%s is taken, as RFC 8785 writes it', (literal, canonical) => {
+  expect(canonicalJson(parseJsonStrict(literal))).toBe(canonical);
+  // What was stored is parsed again at every look.
+  expect(canonicalJson(parseJsonStrict(canonical))).toBe(canonical);
+});
+
 test('a lone surrogate cannot be made canonical', async () => {
   for (const text of ['"\\ud800"', '{"\\udfff":1}'])
     expect((await refusalOf(() => canonicalJson(parseJsonStrict(text)))).code).toBe('invalid_input');

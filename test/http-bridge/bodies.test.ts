@@ -95,6 +95,19 @@ describe('bodies', () => {
     }
   });
 
+  test('an integer that would reach the script as another one is refused by its path, in the body and in a text', async () => {
+    const app = await createTestApp({ noWorker: true });
+    const whole = JSON.stringify(hello).slice(1, -1);
+    const payload = '{"n":9007199254740993}';
+    for (const [given, path] of [
+      [payload, 'The body has an integer that would be passed on as 9007199254740992 at /payload_json/n.'],
+      [JSON.stringify(payload), 'payload_json has an integer that would be passed on as 9007199254740992 at /n.'],
+    ]) {
+      const answer = await post(app, `{${whole},"payload_json":${given}}`);
+      expect([...refused(answer), answer.json().error]).toEqual([400, 'invalid_input', path]);
+    }
+  });
+
   test('what is no JSON object is refused', async () => {
     const app = await createTestApp({ noWorker: true });
     for (const body of [
