@@ -120,7 +120,8 @@ export function parseFrontMatter(
     return { ok: false, error: `The front matter is not valid YAML: ${fault.message.split('\n')[0]}` };
   let value: unknown;
   try {
-    value = document.toJS({ maxAliasCount: 50 });
+    // Blank, or comments alone: every key has a default.
+    value = document.contents === null ? {} : document.toJS({ maxAliasCount: 50 });
   } catch (error) {
     return { ok: false, error: `The front matter is not valid YAML: ${(error as Error).message}` };
   }

@@ -40,6 +40,10 @@ test('every key has the default that the contract names', () => {
   });
 });
 
+test.each(['', ' \n', '# all defaults', '# one\n\n# two\n'])('front matter of %j is all defaults', (yaml) => {
+  expect(parse(yaml)).toEqual(parse('{}'));
+});
+
 test('every key is read', () => {
   const parsed = parse(`
 id: a
