@@ -130,7 +130,7 @@ export function parseFrontMatter(
   const known = Object.fromEntries(Object.entries(value).filter(([key]) => !key.startsWith('x-')));
   const parsed = frontMatterSchema.safeParse(known);
   if (!parsed.success) return { ok: false, error: describe(parsed.error) };
-  const against = contradiction(parsed.data);
+  const against = unfitName(parsed.data, id) ?? contradiction(parsed.data);
   if (against !== null) return { ok: false, error: against };
   if (parsed.data.id === undefined && !isSeen(id))
     return { ok: false, error: `id: its default, the file’s name, ${notSeen}` };
@@ -142,6 +142,13 @@ export function parseFrontMatter(
 type FrontMatterData = z.output<typeof frontMatterSchema>;
 
 const wantsOwners = ({ approvers, quorum }: FrontMatterData): boolean => approvers.length > 0 || quorum !== undefined;
+
+/** Why the file's name cannot stand in for the task type, where neither it nor `id` is given; null where it can, or need not. */
+function unfitName({ id, task_type }: FrontMatterData, fileId: string): string | null {
+  const parsed = taskTypeSchema.safeParse(task_type ?? id ?? fileId);
+  if (parsed.success) return null;
+  return `task_type: the file's name ${JSON.stringify(fileId)} cannot be one, which ${parsed.error.issues[0]?.message}; give \`id\` or \`task_type\``;
+}
 
 /** What no field says by itself; null where all fits together. */
 function contradiction(data: FrontMatterData): string | null {

@@ -44,6 +44,19 @@ test.each(['', ' \n', '# all defaults', '# one\n\n# two\n'])('front matter of %j
   expect(parse(yaml)).toEqual(parse('{}'));
 });
 
+test.each(['Mixed Case', 'größe', '-x', 'a'.repeat(101)])(
+  'the file’s name %j is no task type: it is refused, unless one is given',
+  (id) => {
+    const read = (yaml: string) => parseFrontMatter(yaml, { id, firstHeading: null });
+    expect(read('title: T')).toEqual({
+      ok: false,
+      error: expect.stringMatching(/^task_type: the file's name .* give/),
+    });
+    expect(read('id: fits')).toMatchObject({ ok: true, frontMatter: { id: 'fits', taskType: 'fits' } });
+    expect(read('task_type: fits')).toMatchObject({ ok: true, frontMatter: { id, taskType: 'fits' } });
+  },
+);
+
 test('every key is read', () => {
   const parsed = parse(`
 id: a
