@@ -111,6 +111,10 @@ describe('layers', () => {
   test('no import that runs leads back to where it began', () => {
     expect(circles(ours.filter(({ typeOnly }) => !typeOnly))).toEqual([]);
   });
+
+  test('among the modules of the MCP door not even types lead back', () => {
+    expect(circles(ours.filter(({ from }) => doorOf(from) === 'mcp'))).toEqual([]);
+  });
 });
 
 function circles(edges: Import[]): string[] {

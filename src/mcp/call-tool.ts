@@ -16,12 +16,6 @@ import { followTask } from './follow-task.js';
 import { type ResultOptions, toolError, toolResult } from './tool-result.js';
 import { withNote } from './untrusted.js';
 
-export interface ToolCall {
-  connection: Connection;
-  context: ServerContext;
-  call: CallContext;
-}
-
 export type CallTool = (
   name: string,
   input: object,

@@ -1,9 +1,10 @@
 // What a server instance knows of the line it serves: the era, who is calling, and whether a person may be asked on it.
-import type { ProtocolEra } from '@modelcontextprotocol/server';
+import type { ProtocolEra, ServerContext } from '@modelcontextprotocol/server';
 import type { z } from 'zod';
 import type { Caller } from '../tasks/task.js';
 import type { Dispatcher } from '../tools/dispatcher.js';
 import type { acknowledge } from '../tools/index.js';
+import type { CallContext } from '../tools/operation.js';
 
 export type AckAnswer = z.input<typeof acknowledge.output>;
 
@@ -16,6 +17,13 @@ export interface Connection {
   mayAsk: boolean;
   /** Of the 2025 era: the forms that wait for their person, by what they ask. */
   openForms: Map<string, Promise<AckAnswer>>;
+}
+
+/** One call of a tool on it. */
+export interface ToolCall {
+  connection: Connection;
+  context: ServerContext;
+  call: CallContext;
 }
 
 /** The dispatcher, once it is there. Rejects with a DispatcherError that says why there is none; every tool answers that. */

@@ -17,8 +17,7 @@ import { acknowledge } from '../tools/index.js';
 import { invoke } from '../tools/operation.js';
 import { requireTask } from '../tools/views.js';
 import { type AckForm, ackForm, readAnswer } from './ack-form.js';
-import type { ToolCall } from './call-tool.js';
-import type { AckAnswer as Answer } from './connection.js';
+import type { AckAnswer as Answer, ToolCall } from './connection.js';
 
 const purpose = 'ack_form';
 const formKey = 'acknowledgement';

@@ -5,7 +5,7 @@ import type { z } from 'zod';
 import type { Dispatcher } from '../tools/dispatcher.js';
 import { taskStatus } from '../tools/index.js';
 import { invoke } from '../tools/operation.js';
-import type { ToolCall } from './call-tool.js';
+import type { ToolCall } from './connection.js';
 import { plainText } from './untrusted.js';
 
 type Answer = z.input<typeof taskStatus.output>;

@@ -11,7 +11,7 @@ import { DispatcherError } from '../errors.js';
 import type { Dispatcher } from '../tools/dispatcher.js';
 import { anneals } from './anneals.js';
 import { directives, revisions } from './directives.js';
-import { type ResourceKind, textVariables } from './kind.js';
+import { type ResourceKind, type ResourcesOptions, textVariables } from './kind.js';
 import { asProtocolErrors } from './protocol-errors.js';
 import { addSkills } from './skills.js';
 import { taskLogs, tasks } from './tasks.js';
@@ -22,12 +22,6 @@ const kinds: readonly ResourceKind[] = [revisions, directives, tasks, taskLogs, 
 const forEver = { ttlMs: 24 * 60 * 60_000, cacheScope: 'private' } as const;
 
 const listed = kinds.filter(({ list }) => list !== undefined);
-
-export interface ResourcesOptions {
-  backend: () => Promise<Dispatcher>;
-  /** What text goes through on its way out. */
-  clean: (dispatcher: Dispatcher, text: string, mimeType?: string | undefined) => string;
-}
 
 export function addResources(server: McpServer, options: ResourcesOptions): void {
   const { backend, clean } = options;

@@ -26,6 +26,12 @@ export interface ResourceKind {
   >;
 }
 
+export interface ResourcesOptions {
+  backend: () => Promise<Dispatcher>;
+  /** What text goes through on its way out. */
+  clean: (dispatcher: Dispatcher, text: string, mimeType?: string | undefined) => string;
+}
+
 /**
  * A template's variables as plain texts.
  * @throws DispatcherError `invalid_input` for an escape that is none (RFC 3986 section 2.1)

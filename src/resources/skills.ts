@@ -5,7 +5,7 @@ import type { McpServer } from '@modelcontextprotocol/server';
 import { type Skill, SkillsExtension, skillEntry } from '@modelcontextprotocol/server/ext/skills';
 import type { Directive, TaskDirective } from '../directives/index.js';
 import { howToRun } from './how-to-run.js';
-import type { ResourcesOptions } from './index.js';
+import type { ResourcesOptions } from './kind.js';
 
 const file = 'SKILL.md';
 const longestName = 64;
