@@ -1,6 +1,7 @@
 // The one factory behind every transport and both protocol eras. A server instance keeps nothing.
 import { McpServer } from '@modelcontextprotocol/server';
 import { addResources } from '../resources/index.js';
+import { asProtocolErrors } from '../resources/protocol-errors.js';
 import { version } from '../version.js';
 import type { Backend, Connection } from './connection.js';
 import { serverIcon } from './icons.js';
@@ -29,13 +30,15 @@ export function createMcpServer(backend: Backend, connection: Connection, waitMs
     },
   );
   addTools(server, { backend, connection, waitMs });
+  // Where there is no dispatcher, whoever reads, completes or wants a prompt is told what to do, as a tool's caller is.
+  const forHosts: Backend = () => asProtocolErrors(backend);
   addResources(server, {
-    backend,
+    backend: forHosts,
     clean({ redact }, text, mimeType) {
       const clean = (one: string) => redact(plainText(one));
       return mimeType === 'application/json' ? mapJsonText(text, clean) : clean(text);
     },
   });
-  addPrompts(server, backend);
+  addPrompts(server, forHosts);
   return server;
 }

@@ -160,6 +160,33 @@ test('without a home every tool says what to do, and nothing is written where it
   expect(readdirSync(clone, { recursive: true }).sort()).toEqual(before);
 });
 
+test('without a home prompts, completions, skills and resources say what to do as well', async () => {
+  const line = rawLine([], newHome());
+  await handshake(line);
+  const ref = { type: 'ref/prompt', name: 'run_directive' };
+  const wanted: [method: string, params: object][] = [
+    ['prompts/get', { name: 'run_directive', arguments: { directive: 'hello' } }],
+    ['prompts/get', { name: 'review_anneal', arguments: { aid: 'anneal_1' } }],
+    ['completion/complete', { ref, argument: { name: 'directive', value: 'h' } }],
+    ['completion/complete', { ref: { ...ref, name: 'review_anneal' }, argument: { name: 'aid', value: 'a' } }],
+    [
+      'completion/complete',
+      { ref: { type: 'ref/resource', uri: 'directive://{id}' }, argument: { name: 'id', value: 'h' } },
+    ],
+    ['resources/list', {}],
+    ['resources/read', { uri: 'directive://hello' }],
+    ['resources/read', { uri: 'skill://hello/SKILL.md' }],
+  ];
+  for (const [index, [method, params]] of wanted.entries()) {
+    line.send({ id: index + 10, method, params });
+    const { error } = await answersTo(line, index + 10);
+    expect([method, error]).toEqual([
+      method,
+      expect.objectContaining({ code: -32_602, message: expect.stringContaining('doe init --home') }),
+    ]);
+  }
+});
+
 /** The next message with these fields; what else comes in between is passed over. */
 async function nextWith(line: Line, wanted: { id?: number; method?: string }): Promise<Record<string, unknown>> {
   for (;;) {
