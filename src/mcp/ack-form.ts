@@ -39,6 +39,7 @@ export async function ackForm(dispatcher: Dispatcher, taskId: string): Promise<A
   return { message, requestedSchema: fields(questions), binding: task.pins.binding, questions };
 }
 
+// No field has a default: a host that fills a form in by itself must come out without a typed id.
 const fields = (questions: string[]): AckForm['requestedSchema'] => ({
   type: 'object',
   properties: {
@@ -47,7 +48,7 @@ const fields = (questions: string[]): AckForm['requestedSchema'] => ({
       type: 'string',
       title: 'Decision',
       enum: ['approve', 'reject'],
-      description: 'reject cancels the task; closing this form leaves it waiting',
+      description: 'Left out: approve. reject cancels the task; closing this form leaves it waiting',
     },
     ...Object.fromEntries(
       questions.map((question, index) => [
@@ -57,25 +58,23 @@ const fields = (questions: string[]): AckForm['requestedSchema'] => ({
     ),
     reason: { type: 'string', title: 'Reason', description: 'Where you reject: told to the agent' },
   },
-  required: ['task_id', 'decision', ...questions.map((_, index) => `answer_${index + 1}`)],
+  required: ['task_id', ...questions.map((_, index) => `answer_${index + 1}`)],
 });
 
-/** What an accepted form says; anything short of a typed id and a decision is null. */
+/** What an accepted form says; `why` says what keeps it from being an answer. */
 export type FormAnswer =
   | { decision: 'approve'; answers: string[] }
-  | { decision: 'reject'; reason: string | undefined };
+  | { decision: 'reject'; reason: string | undefined }
+  | { decision: null; why: string };
 
-/** A form that a host accepted by itself has no typed id in it. */
-export function readAnswer(
-  content: unknown,
-  taskId: string,
-  { questions }: Pick<AckForm, 'questions'>,
-): FormAnswer | null {
-  if (content === null || typeof content !== 'object') return null;
-  const given = content as Record<string, unknown>;
+/** The typed id is the yes, as the form says; one that a host accepted by itself has none in it. */
+export function readAnswer(content: unknown, taskId: string, { questions }: Pick<AckForm, 'questions'>): FormAnswer {
+  const given = (content ?? {}) as Record<string, unknown>;
   const text = (name: string): string => (typeof given[name] === 'string' ? (given[name] as string).trim() : '');
-  if (text('task_id') !== taskId) return null;
+  if (text('task_id') !== taskId)
+    return { decision: null, why: "The form came back without the task's id typed into it, which is no yes." };
   if (given.decision === 'reject') return { decision: 'reject', reason: text('reason').slice(0, 2000) || undefined };
-  if (given.decision !== 'approve') return null;
+  if (given.decision !== undefined && given.decision !== 'approve')
+    return { decision: null, why: 'The form came back with a decision that is neither approve nor reject.' };
   return { decision: 'approve', answers: questions.map((_, index) => text(`answer_${index + 1}`)) };
 }

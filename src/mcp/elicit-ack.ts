@@ -7,6 +7,7 @@ import {
   type InputRequiredResult,
   inputRequired,
   inputResponse,
+  ProtocolError,
   type Server,
 } from '@modelcontextprotocol/server';
 import type { z } from 'zod';
@@ -176,15 +177,20 @@ async function elicit(
   try {
     response = await call.context.mcpReq.elicitInput({ mode: 'form', message, requestedSchema }, { timeout: formMs });
   } catch (error) {
-    // No answer, or one that does not fit the form: the line is gone, the time is over, the client said something else.
     dispatcher.log.debug('mcp.form_unanswered', { task_id: fields.task_id, error });
-    return waiting(dispatcher, fields.task_id, 'The form was not answered.');
+    return waiting(dispatcher, fields.task_id, whyUnanswered(error));
   }
   if (response.action !== 'accept') return dismissed(dispatcher, fields.task_id);
   const nonce = await dispatcher.store.people.consumeNonce(nonceId, purpose);
   if (nonce === null) return waiting(dispatcher, fields.task_id, 'The form was answered too late.');
   return decide(dispatcher, fields, call, { form, nonceId, content: response.content });
 }
+
+/** Only an answer is an error of the protocol; the rest is that the line is gone or the time is over. */
+const whyUnanswered = (error: unknown): string =>
+  error instanceof ProtocolError
+    ? 'The client answered the form with an error, or with what does not fit it, which is no yes.'
+    : 'The form was not answered.';
 
 async function decide(
   dispatcher: Dispatcher,
@@ -193,8 +199,7 @@ async function decide(
   { form, nonceId, content }: { form: AckForm; nonceId: string; content: unknown },
 ): Promise<Answer> {
   const answer = readAnswer(content, task_id, form);
-  if (answer === null)
-    return waiting(dispatcher, task_id, "The form came back without the task's id typed into it, which is no yes.");
+  if (answer.decision === null) return waiting(dispatcher, task_id, answer.why);
   const evidence = { kind: 'elicited', nonceId } as const;
   const common = { task_id, actor_id, binding: form.binding };
   return answer.decision === 'reject'

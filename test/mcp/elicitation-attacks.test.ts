@@ -57,6 +57,13 @@ test('a person asked in the 2026 era acknowledges with the repeated call', async
   expect(body.result.structuredContent).toMatchObject({ status: 'queued', assurance: 'client' });
 });
 
+test('the typed id is the yes: a form in which it alone was filled in acknowledges', async () => {
+  const { task_id, attempt, ask } = await setUp();
+  const answer = { acknowledgement: { action: 'accept', content: { task_id } } };
+  const { body } = await attempt({ inputResponses: answer, requestState: await ask() });
+  expect(body.result.structuredContent).toMatchObject({ status: 'queued', assurance: 'client' });
+});
+
 test('the form shows title, revision, script and payload in few lines, and asks the questions of the directive', async () => {
   const { app, task_id, attempt } = await setUp(
     {
@@ -80,7 +87,7 @@ test('the form shows title, revision, script and payload in few lines, and asks 
   ])
     expect(message).toContain(shown);
   expect(message.split('\n').length).toBeLessThanOrEqual(5);
-  expect(requestedSchema.required).toEqual(['task_id', 'decision', 'answer_1', 'answer_2']);
+  expect(requestedSchema.required).toEqual(['task_id', 'answer_1', 'answer_2']);
   const content = { task_id, decision: 'approve', answer_1: 'acme', answer_2: 'May' };
   await attempt({
     inputResponses: { acknowledgement: { action: 'accept', content } },
@@ -216,6 +223,8 @@ describe('a host that answers by itself', () => {
     { decision: 'approve', task_id: true },
     { decision: 'reject' },
     { decision: 'reject', task_id: '' },
+    { task_id: "The task's id" },
+    { task_id: 'Typed by you, as it stands in the message' },
   ])('a form accepted with %j is neither yes nor no', async (content) => {
     const { app, task_id, attempt, ask } = await setUp();
     const requestState = await ask();
@@ -224,15 +233,31 @@ describe('a host that answers by itself', () => {
       requestState,
     });
     expect(body.result.structuredContent).toMatchObject({ status: 'awaiting_ack', ack_id: null });
+    expect(body.result.structuredContent.next).toContain("without the task's id typed into it");
     await expectAwaiting(app, task_id);
   });
 
-  test('the typed id without a decision is neither', async () => {
-    const { app, task_id, attempt, ask } = await setUp();
-    const answer = { acknowledgement: { action: 'accept', content: { task_id } } };
-    await attempt({ inputResponses: answer, requestState: await ask() });
-    await expectAwaiting(app, task_id);
+  test('no field of the form has a default or one value alone, so that a filled-in form has no typed id in it', async () => {
+    const { task_id, attempt } = await setUp();
+    const { body } = await attempt();
+    const { requestedSchema } = body.result.inputRequests.acknowledgement.params;
+    for (const field of Object.values(requestedSchema.properties as Record<string, { enum?: string[] }>)) {
+      for (const filling of ['default', 'const', 'examples']) expect(field).not.toHaveProperty(filling);
+      expect(field.enum?.length).not.toBe(1);
+    }
+    expect(JSON.stringify(requestedSchema)).not.toContain(task_id);
   });
+
+  test.each(['', 'Approve', 'yes', 'maybe', null, true])(
+    'the typed id with the decision %j is neither yes nor no, and the model is told so',
+    async (decision) => {
+      const { app, task_id, attempt, ask } = await setUp();
+      const answer = { acknowledgement: { action: 'accept', content: { task_id, decision } } };
+      const { body } = await attempt({ inputResponses: answer, requestState: await ask() });
+      expect(body.result.structuredContent?.next ?? '').not.toContain('without the task');
+      await expectAwaiting(app, task_id);
+    },
+  );
 
   test.each(['decline', 'cancel'])(
     'a form with %s leaves the task awaiting, and the model is told to stop',

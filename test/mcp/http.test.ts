@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { agentKey, createTestApp, operatorKey, type TestApp } from '../helpers/test-app.js';
-import { approving, connect, type Person, sdks } from './clients.js';
+import { approving, connect, type Person, sdks, typedId } from './clients.js';
 
 const operator = operatorKey.slice(operatorKey.indexOf(':') + 1);
 const mcp = (app: TestApp, key = operator) => ({ kind: 'http' as const, url: `${app.address}/mcp`, key });
@@ -74,6 +74,38 @@ describe.each(sdks)('SDK %s over Streamable HTTP', (sdk) => {
     const ack = await client.call('acknowledge', { task_id: structuredContent?.task_id, actor_id: 'jo' });
     expect(person.forms).toHaveLength(1);
     expect(ack.structuredContent).toMatchObject({ status: 'awaiting_ack' });
+  });
+
+  test('the typed id alone, without a decision, is the yes that the form asks for', async () => {
+    const app = await createTestApp({ noWorker: true });
+    const person: Person = {
+      forms: [],
+      answer: ({ message }) => ({ action: 'accept', content: { task_id: typedId(message) } }),
+    };
+    const client = await connect(sdk, mcp(app), person);
+    const { structuredContent } = await client.call('create_task', helloTask);
+    const ack = await client.call('acknowledge', { task_id: structuredContent?.task_id, actor_id: 'jo' });
+    expect(ack.structuredContent).toMatchObject({ status: 'queued', assurance: 'client' });
+  });
+
+  test.each([
+    ['an empty form', () => ({}), /without the task's id typed|does not fit/],
+    [
+      'a decision that the form does not offer',
+      (task_id: string) => ({ task_id, decision: 'perhaps' }),
+      /neither approve nor reject|does not fit/,
+    ],
+  ])('%s is no yes, and the model is told why in true words', async (_, filled, why) => {
+    const app = await createTestApp({ noWorker: true });
+    const person: Person = {
+      forms: [],
+      answer: ({ message }) => ({ action: 'accept', content: filled(typedId(message)) }),
+    };
+    const client = await connect(sdk, mcp(app), person);
+    const { structuredContent } = await client.call('create_task', helloTask);
+    const ack = await client.call('acknowledge', { task_id: structuredContent?.task_id, actor_id: 'jo' });
+    expect(ack.structuredContent).toMatchObject({ status: 'awaiting_ack', ack_id: null });
+    expect(ack.structuredContent?.next).toMatch(why);
   });
 
   test('a form accepted without the typed id is no yes', async () => {
