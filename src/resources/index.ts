@@ -21,7 +21,8 @@ const kinds: readonly ResourceKind[] = [revisions, directives, tasks, taskLogs, 
 /** What is named by its hash does not change. */
 const forEver = { ttlMs: 24 * 60 * 60_000, cacheScope: 'private' } as const;
 
-const listed = kinds.filter(({ list }) => list !== undefined);
+const listed = kinds.flatMap(({ listed }) => listed ?? []);
+const pageSize = 50;
 
 export function addResources(server: McpServer, options: ResourcesOptions): void {
   const { backend, clean } = options;
@@ -73,16 +74,18 @@ const readable = (resource: Resource, clean: (text: string) => string): Resource
   ...(resource.description === undefined ? {} : { description: clean(resource.description) }),
 });
 
-/** A page ends where a kind's own page ends; the cursor names the kind and its cursor. */
+/** A page is filled across the kinds, as many clients ask for the first one alone; the cursor names the kind and its own cursor. */
 async function listPage(dispatcher: Dispatcher, cursor: string | undefined): Promise<ListResourcesResult> {
-  const { index, inner } = readCursor(cursor);
-  const page = await listed[index]?.list?.(dispatcher, inner);
-  const following = page?.next != null ? { index, inner: page.next } : { index: index + 1, inner: null };
-  const done = following.index >= listed.length;
-  return {
-    resources: page?.resources ?? [],
-    ...(done ? {} : { nextCursor: Buffer.from(JSON.stringify(following)).toString('base64url') }),
-  };
+  const resources: Resource[] = [];
+  let at = readCursor(cursor);
+  for (let kind = listed[at.index]; kind !== undefined; kind = listed[at.index]) {
+    const limit = Math.floor((pageSize - resources.length) / kind.perEntry);
+    if (limit < 1) return { resources, nextCursor: Buffer.from(JSON.stringify(at)).toString('base64url') };
+    const page = await kind.page(dispatcher, { cursor: at.inner, limit });
+    resources.push(...page.resources);
+    at = page.next === null ? { index: at.index + 1, inner: null } : { index: at.index, inner: page.next };
+  }
+  return { resources };
 }
 
 function readCursor(cursor: string | undefined): { index: number; inner: string | null } {

@@ -16,7 +16,12 @@ export interface ResourceKind {
   title: string;
   description: string;
   mimeType: string;
-  list?(dispatcher: Dispatcher, cursor: string | null): Promise<ResourcePage>;
+  /** Absent where the address of each is told elsewhere. */
+  listed?: {
+    /** How many resources one entry usually has: an entry is not divided between pages. */
+    perEntry: number;
+    page(dispatcher: Dispatcher, from: { cursor: string | null; limit: number }): Promise<ResourcePage>;
+  };
   /** @throws DispatcherError where there is none */
   read(dispatcher: Dispatcher, variables: Record<string, string>): Promise<Omit<TextResourceContents, 'uri'>>;
   /** Values for each variable that begin with what was typed. */

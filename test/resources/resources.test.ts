@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { createTask, recordFailure } from '../../src/tools/index.js';
-import { createTestApp, operatorKey, type TestApp } from '../helpers/test-app.js';
+import { createTestApp, helloHome, operatorKey, type TestApp } from '../helpers/test-app.js';
 import { connect, sdks } from '../mcp/clients.js';
 import { modernRequest } from '../mcp/modern.js';
 
@@ -80,6 +80,53 @@ test('lists everything page by page, with type, size and time', async () => {
     });
     expect(contents[0].mimeType).toBe(mimeType);
   }
+});
+
+test('what is little stands on one page, whatever its kinds', async () => {
+  const directives = Object.fromEntries(
+    Array.from({ length: 14 }, (_, index) => [`directives/part-${index}.md`, `# Part ${index}\n`]),
+  );
+  const app = await createTestApp({ noWorker: true, files: { ...helloHome, ...directives } });
+  const task_id = await newTask(app);
+  const { aid } = await app.call(recordFailure, { task_id, error_type: 'x', classification: 'script' });
+  const client = await open(app, '1.x');
+  const { resources, nextCursor } = (await client.raw.listResources()) as {
+    resources: { uri: string }[];
+    nextCursor?: string;
+  };
+  expect(nextCursor).toBeUndefined();
+  expect(resources.map(({ uri }) => uri)).toEqual(
+    expect.arrayContaining([
+      'directive://part-13',
+      `task://${task_id}`,
+      `task://${task_id}/log`,
+      `anneal://${aid}/log.txt`,
+    ]),
+  );
+});
+
+test('of many directives, tasks and bundles each stands on one of the pages, of at most 50', async () => {
+  const directives = Object.fromEntries(
+    Array.from({ length: 120 }, (_, index) => [`directives/part-${index}.md`, `# Part ${index}\n`]),
+  );
+  const app = await createTestApp({ noWorker: true, files: { ...helloHome, ...directives } });
+  const ids: string[] = [];
+  for (let count = 0; count < 31; count++) ids.push(await newTask(app));
+  for (const task_id of ids.slice(0, 12))
+    await app.call(recordFailure, { task_id, error_type: 'x', classification: 'script' });
+  const client = await open(app);
+  const uris: string[] = [];
+  let cursor: string | undefined;
+  do {
+    const page = await client.raw.request({ method: 'resources/list', params: cursor === undefined ? {} : { cursor } });
+    expect(page.resources.length).toBeLessThanOrEqual(50);
+    uris.push(...page.resources.map(({ uri }: { uri: string }) => uri));
+    cursor = page.nextCursor;
+  } while (cursor !== undefined);
+  expect(new Set(uris).size).toBe(uris.length);
+  expect(uris.filter((uri) => uri.startsWith('directive://'))).toHaveLength(121);
+  expect(uris.filter((uri) => uri.startsWith('task://'))).toHaveLength(62);
+  expect(new Set(uris.filter((uri) => uri.startsWith('anneal://')).map((uri) => uri.split('/')[2])).size).toBe(12);
 });
 
 test('a title that hides text is listed without it', async () => {
