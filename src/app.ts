@@ -52,8 +52,9 @@ export interface App {
   /**
    * Stops in reverse order; settles when no script of this process runs any more and nothing listens. What cannot be closed hinders
    * nothing else: the first such fault is thrown at the end. Calling it again is the same stop.
+   * `until` goes on while the scripts end, and is waited for before anything but the worker is closed.
    */
-  stop(options?: { graceMs?: number }): Promise<void>;
+  stop(options?: { graceMs?: number; until?: Promise<void> }): Promise<void>;
 }
 
 /**
@@ -128,7 +129,7 @@ export async function createApp({
     };
 
     let worker: WorkerLoop | null = null;
-    let grace = 0;
+    let ending = { graceMs: 0, until: Promise.resolve() };
     // Of several that start at once each must see that the others' workers are coming.
     let awaited: WorkerLoop['state'] = 'off';
     const workerState = () => worker?.state ?? awaited;
@@ -142,6 +143,7 @@ export async function createApp({
       await presence.join(kind === 'worker' ? null : main.address, workerState);
       closers.push(() => presence.leave());
       if (config.webhook !== null) await startWebhook(config.webhook);
+      closers.push(() => ending.until);
       if (!noWorker) await startWorker(own);
     };
 
@@ -174,7 +176,7 @@ export async function createApp({
         leadable: presence.mayLead,
       });
       const { start, stop } = worker;
-      closers.push(() => stop({ graceMs: grace }));
+      closers.push(() => stop({ graceMs: ending.graceMs }));
       await start();
       await presence.beat();
     };
@@ -197,8 +199,8 @@ export async function createApp({
         return workerState();
       },
       start: () => start().catch(giveUp),
-      stop({ graceMs = 0 } = {}) {
-        grace = graceMs;
+      stop({ graceMs = 0, until = Promise.resolve() } = {}) {
+        ending = { graceMs, until };
         stopping ??= closeAll();
         return stopping;
       },

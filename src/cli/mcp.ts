@@ -1,5 +1,6 @@
 // `doe mcp`: MCP over stdio, with the worker and the page in the same process. Stdout belongs to the protocol.
 // A client may start it anywhere, also in a stranger's folder: it takes only a home that was named, and never lays one out.
+import { setTimeout as delay } from 'node:timers/promises';
 import type { App } from '../app.js';
 import { DispatcherError } from '../errors.js';
 import { createLog, type Log } from '../log.js';
@@ -26,14 +27,19 @@ export async function run({ home }: CommonOptions): Promise<void> {
   const timer = setTimeout(opening.begin, probeMs);
   log.info('mcp.stopping', { reason: await ending.wished });
   clearTimeout(timer);
-  await server.close();
-  if (opening.begun) await opening.result.then((app) => app.stop({ graceMs })).catch(() => {});
+  const answered = server.finish();
+  // What was asked may be on its way still: whether it needs the home, and so what must be stopped, shows only now.
+  await Promise.race([answered, opening.asked, delay(graceMs)]);
+  const app = opening.begun ? await opening.result.catch(() => null) : null;
+  const lineOver = Promise.race([answered, delay(graceMs)]).then(() => server.close());
+  await Promise.all([app?.stop({ graceMs, until: lineOver }).catch(() => {}), lineOver]);
   // Whatever still holds the event loop is no reason to outlive the client.
   process.exit(0);
 }
 
 interface Postponed<T> {
-  /** Pending until `begin`. */
+  /** Pending until `begin`, as `result` is. */
+  asked: Promise<void>;
   result: Promise<T>;
   readonly begun: boolean;
   begin(): void;
@@ -49,6 +55,7 @@ function postpone<T>(job: () => Promise<T>): Postponed<T> {
     };
   });
   return {
+    asked: told,
     result: told.then(job),
     get begun() {
       return begun;

@@ -17,6 +17,8 @@ export interface Connection {
   mayAsk: boolean;
   /** Of the 2025 era: the forms that wait for their person, by what they ask. */
   openForms: Map<string, Promise<AckAnswer>>;
+  /** Aborted once nothing more will be said on it: what waits there is answered with what is so now. */
+  ended?: AbortSignal;
 }
 
 /** One call of a tool on it. */

@@ -145,7 +145,8 @@ async function pushForm(
   call: ToolCall,
   { form, waitMs }: { form: AckForm; waitMs: number },
 ): Promise<Answer> {
-  const open = call.connection.openForms;
+  const { openForms: open, ended } = call.connection;
+  if (ended?.aborted) return waiting(dispatcher, fields.task_id, lineEnded);
   const key = `${fields.task_id} ${form.binding}`;
   let pending = open.get(key);
   if (pending === undefined) {
@@ -154,17 +155,25 @@ async function pushForm(
     open.set(key, pending);
     pending.catch((error: unknown) => dispatcher.log.debug('mcp.form_failed', { task_id: fields.task_id, error }));
   }
-  let timer: NodeJS.Timeout | undefined;
-  const enough = new Promise<null>((resolve) => {
-    timer = setTimeout(resolve, waitMs, null);
+  let stop = () => {};
+  const enough = new Promise<string>((resolve) => {
+    const timer = setTimeout(resolve, waitMs, 'The form is open and was not answered yet.');
+    const onEnd = () => resolve(lineEnded);
+    ended?.addEventListener('abort', onEnd);
+    stop = () => {
+      clearTimeout(timer);
+      ended?.removeEventListener('abort', onEnd);
+    };
   });
   try {
     const answer = await Promise.race([pending, enough]);
-    return answer ?? (await waiting(dispatcher, fields.task_id, 'The form is open and was not answered yet.'));
+    return typeof answer === 'string' ? await waiting(dispatcher, fields.task_id, answer) : answer;
   } finally {
-    clearTimeout(timer);
+    stop();
   }
 }
+
+const lineEnded = 'The client closed the line, so that nobody can answer a form on it.';
 
 async function elicit(
   dispatcher: Dispatcher,

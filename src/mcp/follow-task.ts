@@ -4,13 +4,15 @@ import type { ServerContext } from '@modelcontextprotocol/server';
 import type { z } from 'zod';
 import type { Dispatcher } from '../tools/dispatcher.js';
 import { taskStatus } from '../tools/index.js';
-import { invoke } from '../tools/operation.js';
+import { type CallContext, invoke } from '../tools/operation.js';
 import type { ToolCall } from './connection.js';
 import { plainText } from './untrusted.js';
 
 type Answer = z.input<typeof taskStatus.output>;
 
-export async function followTask(dispatcher: Dispatcher, input: object, { context, call }: ToolCall): Promise<object> {
+export async function followTask(dispatcher: Dispatcher, input: object, line: ToolCall): Promise<object> {
+  const { context } = line;
+  const call = untilEnded(line);
   const { wait_seconds = 0, ...rest } = input as { wait_seconds?: unknown };
   if (typeof wait_seconds !== 'number' || wait_seconds <= 0 || wait_seconds > 45)
     return invoke(dispatcher, taskStatus, input, call);
@@ -32,6 +34,10 @@ export async function followTask(dispatcher: Dispatcher, input: object, { contex
   }
   return seen === first ? first : invoke(dispatcher, taskStatus, rest, call);
 }
+
+/** The call, over as well once nobody will read on. */
+const untilEnded = ({ call, connection: { ended } }: ToolCall): CallContext =>
+  ended === undefined ? call : { ...call, signal: AbortSignal.any([ended, ...(call.signal ? [call.signal] : [])]) };
 
 const lastLine = ({ logs }: Answer): number | undefined => logs.at(-1)?.id;
 

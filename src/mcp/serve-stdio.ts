@@ -1,13 +1,14 @@
 // MCP over stdio. stdout belongs to the protocol: whatever else in this process prints there goes to stderr.
 import { randomUUID } from 'node:crypto';
 import { Writable } from 'node:stream';
-import { StdioServerTransport, serveStdio as serveLine } from '@modelcontextprotocol/server/stdio';
+import { serveStdio as serveLine } from '@modelcontextprotocol/server/stdio';
 import type { Log } from '../log.js';
 import type { Caller } from '../tasks/task.js';
 import type { Dispatcher } from '../tools/dispatcher.js';
 import type { Connection } from './connection.js';
 import { createMcpServer } from './create-server.js';
 import { createSource, followNews } from './news.js';
+import { createStdioLine } from './stdio-line.js';
 
 export interface ServeStdioOptions {
   /** Rejects with a DispatcherError where there is no home to work in: every tool then says so. */
@@ -21,34 +22,44 @@ export interface ServeStdioOptions {
 
 const caller: Caller = { principal: 'agent', channel: 'stdio', keyId: null, person: null };
 
-export function serveStdio({ dispatcher, need, log, onEnd }: ServeStdioOptions): { close(): Promise<void> } {
+export interface StdioServer {
+  /** Whatever waits, for a change or for a person, is answered now; resolves once all that was asked is answered. */
+  finish(): Promise<void>;
+  /** Leaves what is not answered yet unanswered. */
+  close(): Promise<void>;
+}
+
+export function serveStdio({ dispatcher, need, log, onEnd }: ServeStdioOptions): StdioServer {
   dispatcher.catch(() => {});
   const stdout = claimStdout();
-  // The transport does not tell when its stream ends.
-  process.stdin.once('end', onEnd);
-  process.stdin.once('close', onEnd);
   process.stdout.once('error', onEnd);
+  const { transport, answered } = createStdioLine(process.stdin, stdout, onEnd);
 
+  const ended = new AbortController();
   const id = randomUUID();
   const source = createSource(dispatcher, need);
   const stops: (() => void)[] = [];
-  const line = serveLine(
+  const server = serveLine(
     ({ era }) => {
-      const connection: Connection = { era, caller, id, mayAsk: true, openForms: new Map() };
-      const server = createMcpServer(source.backend, connection);
-      stops.push(followNews(source, server, era));
-      return server;
+      const connection: Connection = { era, caller, id, mayAsk: true, openForms: new Map(), ended: ended.signal };
+      const instance = createMcpServer(source.backend, connection);
+      stops.push(followNews(source, instance, era));
+      return instance;
     },
     {
-      transport: new StdioServerTransport(process.stdin, stdout),
+      transport,
       onerror: (error) => log.debug('mcp.line_error', { error }),
     },
   );
   return {
+    finish() {
+      ended.abort();
+      return answered();
+    },
     async close() {
       for (const stop of stops) stop();
       source.stop();
-      await line.close();
+      await server.close();
     },
   };
 }

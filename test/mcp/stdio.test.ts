@@ -232,6 +232,88 @@ async function ending(home: string, task_id: string) {
   return (await client.call('task_status', { task_id })).structuredContent?.task;
 }
 
+/** Writes all of this and closes stdin at once, as `echo … | doe mcp` does; answers what came by its id, and the exit code. */
+async function allAtOnce(line: Line, messages: object[]) {
+  const exit = once(line.child, 'close');
+  const text = messages.map((message) => `${JSON.stringify(message)}\n`).join('');
+  line.child.stdin?.end(text);
+  const [code] = await exit;
+  const said = line.lines.flatMap((one) => JSON.parse(one) as { id?: number; method?: string; result?: object });
+  return { code, said, answers: new Map(said.filter(({ id, method }) => id && !method).map((one) => [one.id, one])) };
+}
+
+const rpc = (message: object) => ({ jsonrpc: '2.0', ...message });
+const call = (id: number, name: string, args: object = {}) =>
+  rpc({ id, method: 'tools/call', params: { name, arguments: args } });
+const helloTask = { task_type: 'hello', project_id: 'p', actor_id: 'm', task_id: 'T' };
+const asked = [
+  rpc({ method: 'notifications/initialized' }),
+  call(2, 'create_task', helloTask),
+  call(3, 'list_directives'),
+  rpc({ id: 4, method: 'resources/list' }),
+  rpc({ id: 5, method: 'prompts/list' }),
+];
+
+describe('what was asked before stdin ended is answered', () => {
+  test('by a process that is started for it: everything in one go, and exit 0', async () => {
+    const home = newHome();
+    const { code, answers } = await allAtOnce(rawLine(['--home', home]), [rpc(initialize), ...asked]);
+    expect([...answers.keys()].sort()).toEqual([1, 2, 3, 4, 5]);
+    expect(answers.get(2)?.result).toMatchObject({ structuredContent: { task_id: 'T', status: 'awaiting_ack' } });
+    expect(answers.get(3)?.result).toMatchObject({ structuredContent: { directives: { length: 2 } } });
+    expect(code).toBe(0);
+  });
+
+  test('by one that is at work already', async () => {
+    const line = rawLine(['--home', newHome()]);
+    await handshake(line);
+    line.send(call(10, 'list_tasks'));
+    await answersTo(line, 10);
+    const { code, answers } = await allAtOnce(line, asked.slice(1));
+    expect([...answers.keys()].sort()).toEqual([1, 10, 2, 3, 4, 5]);
+    expect(code).toBe(0);
+  });
+
+  test('in the 2026 era too, and the last line needs no end', async () => {
+    const line = rawLine(['--home', newHome()]);
+    const _meta = {
+      'io.modelcontextprotocol/protocolVersion': '2026-07-28',
+      'io.modelcontextprotocol/clientInfo': { name: 'raw', version: '1' },
+      'io.modelcontextprotocol/clientCapabilities': {},
+    };
+    const params = { name: 'create_task', arguments: helloTask, _meta };
+    const exit = once(line.child, 'close');
+    line.child.stdin?.end(JSON.stringify(rpc({ id: 1, method: 'tools/call', params })));
+    expect(await line.next()).toMatchObject({ id: 1, result: { structuredContent: { task_id: 'T' } } });
+    expect((await exit)[0]).toBe(0);
+  });
+
+  test('a call that waits for a change, and one that waits for its person, with what is so now', async () => {
+    const line = rawLine(['--home', newHome()]);
+    line.send({ ...initialize, params: { ...initialize.params, capabilities: { elicitation: {} } } });
+    await answersTo(line, 1);
+    line.send({ method: 'notifications/initialized' });
+    line.send(call(2, 'create_task', helloTask));
+    await answersTo(line, 2);
+    line.send(call(3, 'acknowledge', { task_id: 'T', actor_id: 'm' }));
+    await nextWith(line, { method: 'elicitation/create' });
+    const ended = Date.now();
+    const late = [
+      call(4, 'task_status', { task_id: 'T', wait_seconds: 45 }),
+      call(5, 'acknowledge', { task_id: 'T', actor_id: 'm' }),
+    ];
+    const { code, said, answers } = await allAtOnce(line, late);
+    expect(answers.get(4)?.result).toMatchObject({ structuredContent: { task: { status: 'awaiting_ack' } } });
+    for (const id of [3, 5])
+      expect(answers.get(id)?.result).toMatchObject({
+        structuredContent: { status: 'awaiting_ack', next: expect.stringContaining('closed the line') },
+      });
+    expect(said.filter(({ method }) => method === 'elicitation/create')).toHaveLength(1);
+    expect(code).toBe(0);
+    expect(Date.now() - ended).toBeLessThan(20_000);
+  });
+});
+
 describe('the end of stdin, and nothing else', () => {
   test('a script that goes on is settled as interrupted, and the process ends with 0', async () => {
     const home = newHome({

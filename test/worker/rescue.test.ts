@@ -5,6 +5,7 @@ import { hostname, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, onTestFinished, test } from 'vitest';
+import { createObserver } from '../../src/living.js';
 import { cancelTask, validateAck } from '../../src/tools/index.js';
 import { createWorker } from '../../src/worker/index.js';
 import { processesOfRun } from '../../src/worker/process-group.js';
@@ -247,7 +248,9 @@ test.each([
   worker.kill(signal);
   if (signal === 'SIGKILL') await ended;
   const clock = createTestClock();
-  const dispatcher = { ...app.dispatcher, clock };
+  const { leaseMs } = app.dispatcher.config;
+  const processes = createObserver({ ledger: store.ledger, leaseMs, clock });
+  const dispatcher = { ...app.dispatcher, clock, processes };
   const rescue = createRescue({ dispatcher, processId: 'observer', random: () => 0, isOurs: () => false });
   // Its last beat may be on its way to the store at the first look.
   for (let looks = 0; looks < 3; looks++) {
