@@ -20,7 +20,9 @@ export async function run({ home }: CommonOptions): Promise<void> {
       log = better;
     }),
   );
-  opening.result.catch((error: unknown) => log.error('mcp.unavailable', { error }));
+  opening.result.catch((error: unknown) =>
+    log.error('mcp.unavailable', { error, hint: error instanceof DispatcherError ? error.hint : undefined }),
+  );
   const { serveStdio } = await import('../mcp/serve-stdio.js');
   const dispatcher = opening.result.then((app) => app.dispatcher);
   const server = serveStdio({ dispatcher, need: opening.begin, log, onEnd: () => ending.wish('stdin ended') });

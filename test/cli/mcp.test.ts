@@ -84,6 +84,23 @@ describe('doe mcp', () => {
     expect(existsSync(join(at.home, 'db.sqlite'))).toBe(false);
   });
 
+  test('settings that cannot be used are told on stderr with what is allowed', async () => {
+    const at = place({ ...smallHome, '.env': 'DOE_CONCURRENCY=many\n' });
+    const hello = { protocolVersion: '2025-06-18', capabilities: {}, clientInfo: { name: 'test', version: '1' } };
+    const messages = [
+      { id: 1, method: 'initialize', params: hello },
+      { method: 'notifications/initialized' },
+      { id: 2, method: 'tools/call', params: { name: 'list_tasks', arguments: {} } },
+    ];
+    const input = messages.map((message) => `${JSON.stringify({ jsonrpc: '2.0', ...message })}\n`).join('');
+    const { stderr } = await at.doe(['mcp', '--home', at.home], { input });
+    const told = stderr.split('\n').find((line) => line.includes('mcp.unavailable')) ?? '{}';
+    expect(JSON.parse(told)).toMatchObject({
+      error: { code: 'config_invalid', message: expect.stringContaining('DOE_CONCURRENCY') },
+      hint: expect.stringMatching(/\S/),
+    });
+  });
+
   test.each(['end of stdin', 'SIGTERM', 'SIGINT'] as const)(
     'ends with 0 at the %s, with nothing but MCP on stdout',
     async (how) => {
