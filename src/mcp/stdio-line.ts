@@ -1,5 +1,5 @@
-// The line over stdio: the SDK's transport, which would hang up on unanswered requests when stdin ends. This one goes on until
-// it is closed, and can tell when everything that was asked is answered.
+// The line over stdio: the SDK's transport, which would hang up on unanswered requests when stdin ends, and which does not
+// know of batches. This one goes on until it is closed, and can tell when everything that was asked is answered.
 import { Readable, type Writable } from 'node:stream';
 import type { JSONRPCMessage, RequestId, Transport } from '@modelcontextprotocol/server';
 import { STDIO_DEFAULT_MAX_BUFFER_SIZE } from '@modelcontextprotocol/server';
@@ -50,41 +50,64 @@ export function createStdioLine(stdin: Readable, stdout: Writable, onEnd: () => 
   };
 }
 
+/** What was asked in one JSON array is answered in one (JSON-RPC 2.0, section 6). */
+interface Batch {
+  open: number;
+  answers: JSONRPCMessage[];
+}
+
 interface Incoming {
   id?: unknown;
   method?: unknown;
-  params?: { requestId?: unknown } | undefined;
+  params?: { protocolVersion?: unknown; requestId?: unknown } | undefined;
 }
 
+/** The revisions whose receivers must take batches (MCP 2025-03-26, base protocol, "Batching"); later ones know none. */
+const batching: readonly unknown[] = ['2024-11-05', '2025-03-26'];
 /** Open for as long as the line is. */
 const neverAnswered = 'subscriptions/listen';
 
 /** The requests without an answer yet; a line is read before the SDK reads it, so that none is missed. */
 function createOpenRequests(send: (message: JSONRPCMessage) => Promise<void>) {
-  const open = new Set<RequestId>();
+  const open = new Map<RequestId, Batch | null>();
+  let takesBatches = false;
   let announce = () => {};
 
-  const note = (message: unknown) => {
+  const note = (message: unknown, batch: Batch | null) => {
     const { id, method, params } = (message ?? {}) as Incoming;
-    if (method === 'notifications/cancelled') settle(params?.requestId as RequestId);
+    if (method === 'initialize') takesBatches = batching.includes(params?.protocolVersion);
+    if (method === 'notifications/cancelled') void settle(params?.requestId as RequestId).catch(() => {});
     if (typeof method !== 'string' || method === neverAnswered) return;
-    if (typeof id === 'string' || typeof id === 'number') open.add(id);
+    if (typeof id !== 'string' && typeof id !== 'number') return;
+    open.set(id, batch);
+    if (batch !== null) batch.open += 1;
   };
 
-  const settle = (id: RequestId) => {
+  const settle = async (id: RequestId, answer?: JSONRPCMessage): Promise<void> => {
+    const batch = open.get(id);
+    if (batch != null) await settleIn(batch, answer);
+    else if (answer !== undefined) await send(answer);
     open.delete(id);
     if (open.size === 0) announce();
   };
 
+  const settleIn = async (batch: Batch, answer: JSONRPCMessage | undefined): Promise<void> => {
+    batch.open -= 1;
+    if (answer !== undefined) batch.answers.push(answer);
+    // The transport writes whatever JSON it is given.
+    if (batch.open === 0 && batch.answers.length > 0) await send(batch.answers as unknown as JSONRPCMessage);
+  };
+
   return {
+    /** The line as the SDK is to read it: the messages of a batch one by one. */
     take(line: string): string {
-      note(parsed(line));
-      return `${line}\n`;
+      const said = parsed(line);
+      const batch = Array.isArray(said) && takesBatches ? { open: 0, answers: [] } : null;
+      const messages: unknown[] = batch === null ? [said] : (said as unknown[]);
+      for (const message of messages) note(message, batch);
+      return batch === null ? `${line}\n` : messages.map((message) => `${JSON.stringify(message)}\n`).join('');
     },
-    async answer(id: RequestId, answer: JSONRPCMessage): Promise<void> {
-      await send(answer);
-      settle(id);
-    },
+    answer: settle,
     none: () => (open.size === 0 ? Promise.resolve() : new Promise<void>((resolve) => (announce = resolve))),
     forget() {
       open.clear();

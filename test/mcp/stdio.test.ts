@@ -314,6 +314,43 @@ describe('what was asked before stdin ended is answered', () => {
   });
 });
 
+describe('a batch', () => {
+  const batch = [
+    call(2, 'list_directives'),
+    rpc({ id: 3, method: 'ping' }),
+    rpc({ method: 'notifications/initialized' }),
+  ];
+
+  test.each(['2024-11-05', '2025-03-26'])('of a client of %s is answered by one array', async (protocolVersion) => {
+    const line = rawLine(['--home', newHome()]);
+    const hello = rpc({ ...initialize, params: { ...initialize.params, protocolVersion } });
+    const { code } = await allAtOnce(line, [hello, batch, rpc({ id: 4, method: 'ping' })]);
+    const arrays = line.lines.map((text) => JSON.parse(text) as { id: number }[]).filter(Array.isArray);
+    expect(arrays.map((answers) => answers.map(({ id }) => id).sort())).toEqual([[2, 3]]);
+    expect(line.lines).toHaveLength(3);
+    expect(code).toBe(0);
+  });
+
+  test('is none to a client of a later revision, which knows no batches', async () => {
+    const line = rawLine(['--home', newHome()]);
+    const { answers } = await allAtOnce(line, [rpc(initialize), batch, rpc({ id: 4, method: 'ping' })]);
+    expect([...answers.keys()].sort()).toEqual([1, 4]);
+  });
+
+  test('of which a request was taken back answers the others', async () => {
+    const line = rawLine(['--home', newHome()]);
+    line.send({ ...initialize, params: { ...initialize.params, protocolVersion: '2025-03-26' } });
+    await answersTo(line, 1);
+    line.send({ method: 'notifications/initialized' });
+    line.send(call(2, 'create_task', helloTask));
+    await answersTo(line, 2);
+    const pair = [call(3, 'task_status', { task_id: 'T', wait_seconds: 45 }), rpc({ id: 4, method: 'ping' })];
+    line.child.stdin?.write(`${JSON.stringify(pair)}\n`);
+    line.send({ method: 'notifications/cancelled', params: { requestId: 3 } });
+    expect(await line.next()).toMatchObject([{ id: 4 }]);
+  });
+});
+
 describe('the end of stdin, and nothing else', () => {
   test('a script that goes on is settled as interrupted, and the process ends with 0', async () => {
     const home = newHome({
