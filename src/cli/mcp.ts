@@ -14,6 +14,9 @@ const probeMs = 1000;
 
 export async function run({ home }: CommonOptions): Promise<void> {
   const ending = awaitEnding();
+  // A client that dies takes its pipes along. That ends a command that only prints; here scripts get their time first.
+  for (const stream of [process.stdout, process.stderr])
+    stream.removeAllListeners('error').on('error', () => ending.wish('the client is gone'));
   let log = createLog();
   const opening = postpone(() =>
     start(home, (better) => {

@@ -1,6 +1,5 @@
 // MCP over stdio. stdout belongs to the protocol: whatever else in this process prints there goes to stderr.
 import { randomUUID } from 'node:crypto';
-import { Writable } from 'node:stream';
 import { serveStdio as serveLine } from '@modelcontextprotocol/server/stdio';
 import type { Log } from '../log.js';
 import type { Caller } from '../tasks/task.js';
@@ -8,7 +7,7 @@ import type { Dispatcher } from '../tools/dispatcher.js';
 import type { Connection } from './connection.js';
 import { createMcpServer } from './create-server.js';
 import { createSource, followNews } from './news.js';
-import { createStdioLine } from './stdio-line.js';
+import { createStdioLine, type StdioLineOptions } from './stdio-line.js';
 
 export interface ServeStdioOptions {
   /** Rejects with a DispatcherError where there is no home to work in: every tool then says so. */
@@ -31,9 +30,8 @@ export interface StdioServer {
 
 export function serveStdio({ dispatcher, need, log, onEnd }: ServeStdioOptions): StdioServer {
   dispatcher.catch(() => {});
-  const stdout = claimStdout();
-  process.stdout.once('error', onEnd);
-  const { transport, answered } = createStdioLine(process.stdin, stdout, onEnd);
+  process.stdout.on('error', onEnd);
+  const { transport, answered } = createStdioLine({ stdin: process.stdin, write: claimStdout(), onEnd });
 
   const ended = new AbortController();
   const id = randomUUID();
@@ -65,11 +63,8 @@ export function serveStdio({ dispatcher, need, log, onEnd }: ServeStdioOptions):
 }
 
 /** Takes the real stdout for the protocol; `console.log` and `process.stdout.write` of anybody else become stderr. */
-function claimStdout(): Writable {
+function claimStdout(): StdioLineOptions['write'] {
   const write = process.stdout.write.bind(process.stdout);
   process.stdout.write = process.stderr.write.bind(process.stderr) as typeof process.stdout.write;
-  return new Writable({
-    decodeStrings: false,
-    write: (chunk: string, encoding, done) => void write(chunk, encoding, done),
-  });
+  return (text, done) => void write(text, done);
 }

@@ -366,6 +366,27 @@ describe('the end of stdin, and nothing else', () => {
     expect(await ending(home, task_id)).toMatchObject({ outcome: 'interrupted', status: 'needs_anneal' });
   });
 
+  test('a client that dies with all its pipes, a call unanswered: the script is settled as interrupted all the same', async () => {
+    const home = newHome({
+      'directives/slow.md': '---\nretry: { count: 0 }\n---\nSlow.\n',
+      'execution/slow.sh': 'echo "$$" > pid\nsleep 600\n',
+    });
+    const line = rawLine(['--home', home]);
+    const task_id = await startTask(line, 'slow');
+    await written(join(home, 'pid'));
+    line.send({
+      id: 9,
+      method: 'tools/call',
+      params: { name: 'task_status', arguments: { task_id, wait_seconds: 45 } },
+    });
+    line.send({ id: 10, method: 'ping' });
+    await answersTo(line, 10);
+    const exit = once(line.child, 'exit');
+    for (const pipe of [line.child.stdout, line.child.stderr, line.child.stdin]) pipe?.destroy();
+    expect(await exit).toEqual([0, null]);
+    expect(await ending(home, task_id)).toMatchObject({ outcome: 'interrupted', status: 'needs_anneal' });
+  });
+
   test('a script that ends within the two seconds that it is given has succeeded', async () => {
     const home = newHome({
       'directives/brief.md': '---\nretry: { count: 0 }\n---\nBrief.\n',
