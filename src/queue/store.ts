@@ -21,8 +21,9 @@ export interface Store {
   /** The later of the wall clock and the newest event: what expiry is judged by, so that a clock set back revives nothing. */
   now(): Promise<number>;
   /**
-   * Removes log lines written before `before`, tasks that settled before it with all that belongs to them, and texts that
-   * nothing refers to since, a few at a time. Open work, events and each directive's last success stay.
+   * Removes log lines written before `before`, tasks that settled before it with their runs, acks, failures and bundles, and
+   * texts that nothing refers to since, a few at a time. Open work and each directive's last success stay, and so does the
+   * evidence: events, and the consents that prove what they say of passkeys.
    */
   prune(before: number): Promise<{ tasks: number; logLines: number; texts: number }>;
   /**
@@ -293,7 +294,10 @@ export interface PeopleStore {
   ack(ackId: string): Promise<Ack | null>;
   /** Oldest first. */
   acks(taskId: string): Promise<Ack[]>;
-  /** What the key `keyId` last agreed to of the directive, by an ack or as one of several consents; for diffs. */
+  /**
+   * What the key `keyId` last agreed to of the directive, by an ack or as one of several consents; for diffs, and only as far
+   * as its task is still there.
+   */
   lastApprovalBy(keyId: string, directiveId: string): Promise<{ directiveSha256: string; at: number } | null>;
   isTrusted(item: TrustItem): Promise<boolean>;
   /** The newest content of this name that was trusted; for diffs. */
@@ -313,7 +317,7 @@ export interface PeopleStore {
   useCredential(id: string, counter: number): Promise<boolean>;
   /** Keeps a consent, with its event (which has the answers to the directive's questions), and answers all of the task. */
   consent(consent: Omit<Consent, 'at'> & { answers: JsonValue[] }, by: By): Promise<Consent[]>;
-  /** Of one task, or of all; oldest first. */
+  /** Of one task, or of all, those that are removed by now included; oldest first. */
   consents(taskId?: string): Promise<Consent[]>;
 }
 

@@ -106,6 +106,35 @@ export function auditConformance(under: StoreUnderTest): void {
       expect(await store.ledger.verify()).toMatchObject({ events: 4, seals: 2, faults: [] });
     });
 
+    it('keeps the consents that prove a passkey’s yes, and forgets that they were the last approval', async () => {
+      const { store, clock } = under;
+      const passkey = {
+        id: 'c',
+        owner: 'jo',
+        rpId: 'o',
+        publicKey: 'AAAA',
+        counter: 0,
+        transports: [],
+        vouchedBy: null,
+      };
+      await store.people.addCredential(passkey, jo);
+      const task = newTask({ id: 'agreed' });
+      await store.tasks.create(task, jo);
+      const covered = { task: 'agreed', directive: 'of-agreed', key_id: 'key-jo' };
+      const proof = { binding: 'b', credentialId: 'c', owner: 'jo', covered, assertion: {}, origin: 'http://o' };
+      const kept = await store.people.consent({ taskId: 'agreed', ...proof, answers: [] }, jo);
+      await store.tasks.cancel('agreed', jo, 'no');
+      expect(await store.people.lastApprovalBy('key-jo', task.pins.directiveId)).not.toBeNull();
+      clock.advance(1000);
+      expect(await store.prune(clock.now())).toMatchObject({ tasks: 1 });
+      expect(await store.people.consents()).toEqual(kept);
+      expect(await store.people.lastApprovalBy('key-jo', task.pins.directiveId)).toBeNull();
+      // Nor is it one of the next task that bears the id.
+      clock.advance(1000);
+      await store.tasks.create(task, jo);
+      expect(await store.people.lastApprovalBy('key-jo', task.pins.directiveId)).toBeNull();
+    });
+
     it('keeps the last success of a directive for comparison', async () => {
       const { store, clock } = under;
       const tasks = [await taskIn(store, 'succeeded'), await taskIn(store, 'succeeded')];

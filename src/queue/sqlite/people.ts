@@ -26,7 +26,7 @@ export function createPeopleStore(context: Context): PeopleStore {
   const lastApprovalBy = db.prepare<{ keyId: string; directiveId: string }, { directiveSha256: string; at: number }>(
     `SELECT directive_sha256 AS directiveSha256, issued_at AS at FROM acks WHERE key_id = @keyId AND directive_id = @directiveId
      UNION ALL
-     SELECT json_extract(c.covered, '$.directive'), c.at FROM consents c JOIN tasks t ON t.id = c.task_id
+     SELECT json_extract(c.covered, '$.directive'), c.at FROM consents c JOIN tasks t ON t.id = c.task_id AND c.at >= t.created_at
       WHERE json_extract(c.covered, '$.key_id') = @keyId AND t.directive_id = @directiveId
      ORDER BY at DESC LIMIT 1`,
   );

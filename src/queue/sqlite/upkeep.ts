@@ -59,7 +59,10 @@ export function createPruning({ db, write }: Pick<Connection, 'db' | 'write'>): 
   };
 }
 
-/** Removes a task and its rows. A directive's last success stays: a later failure is compared with it. */
+/**
+ * Removes a task and its rows. A directive's last success stays: a later failure is compared with it. So do consents: without
+ * them the events of a passkey's yes could not be proven any more.
+ */
 function createRemoval(db: Database): (task: Finished) => void {
   const statements = [
     'DELETE FROM task_logs WHERE task_id = ?',
