@@ -120,8 +120,7 @@ async function entry(dispatcher: Dispatcher, wanted: TrustItem, shown: Shown): P
   const { people, ledger } = dispatcher.store;
   await ledger.keep([{ sha256: wanted.sha256, kind: wanted.kind === 'directive' ? 'directive' : 'script', text }]);
   const last = await people.lastTrusted(wanted.kind as TrustKind, wanted.id);
-  const before = async (sha256: string | null | undefined) =>
-    sha256 == null ? '' : ((await ledger.content(sha256)) ?? '');
+  const before = (sha256: string | null | undefined) => formerText(ledger, sha256);
   const diffs = [
     await patch(wanted.id, await before(last?.sha256), text),
     ...(script === undefined ? [] : [await patch(`${wanted.id} (script)`, await before(last?.scriptSha256), script)]),
@@ -160,8 +159,9 @@ async function besides(
   await keepWithFiles({ store, directives }, kept, covered);
   return Promise.all(
     parts.map(async ([what, text]) => {
-      const before = last === null ? '' : ((await store.ledger.content(besideKey(what, last))) ?? '');
-      return patch(`${wanted.id} (${what})`, forPeople(before, what), forPeople(text, what));
+      const before = await formerText(store.ledger, last === null ? null : besideKey(what, last));
+      const shown = { ...before, text: forPeople(before.text, what) };
+      return patch(`${wanted.id} (${what})`, shown, forPeople(text, what));
     }),
   );
 }
@@ -170,5 +170,20 @@ async function besides(
 const forPeople = (text: string, what: Beside): string =>
   what === 'fix script' ? text : text.replace(/^([0-9a-f]{12})[0-9a-f]{52} /gm, '$1 ');
 
-const patch = async (name: string, before: string, after: string): Promise<string> =>
-  before === after ? '' : unifiedDiff(name, { before, after }, [before === '' ? 'never trusted' : 'trusted', 'now']);
+interface Former {
+  text: string;
+  /** What a person reads over it. */
+  label: string;
+}
+
+async function formerText(
+  ledger: Pick<Dispatcher['store']['ledger'], 'content'>,
+  sha256: string | null | undefined,
+): Promise<Former> {
+  if (sha256 == null) return { text: '', label: 'never trusted' };
+  const text = await ledger.content(sha256);
+  return text === null ? { text: '', label: 'trusted, and no longer kept' } : { text, label: 'trusted' };
+}
+
+const patch = async (name: string, { text: before, label }: Former, after: string): Promise<string> =>
+  before === after ? '' : unifiedDiff(name, { before, after }, [label, 'now']);

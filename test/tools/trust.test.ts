@@ -1,3 +1,5 @@
+import { join } from 'node:path';
+import Database from 'better-sqlite3';
 import { describe, expect, test } from 'vitest';
 import { createTask, listTrust, readDirective, trustItems } from '../../src/tools/index.js';
 import { refusalOf } from '../helpers/errors.js';
@@ -92,6 +94,33 @@ describe('a yes', () => {
       ['jo', 'operator'],
     ]);
   });
+});
+
+test('over a former text stands whether it was trusted, also where it was empty or is no longer kept', async () => {
+  const app = await createTestApp({ noWorker: true, files });
+  const labels = async () => {
+    const { diff = '' } = (await app.call(listTrust, {})).items.find(({ id }) => id === 'auto') ?? {};
+    return [...diff.matchAll(/^--- (.*)$/gm)].map(([, line]) => line);
+  };
+  expect(await labels()).toEqual([
+    'auto\tnever trusted',
+    'auto (script)\tnever trusted',
+    'auto (files that the script can load)\tnever trusted',
+  ]);
+  await app.call(trustItems, { items: await itemsOf(app) });
+  app.write({
+    'directives/auto.md': '---\nrequire_ack: false\nfix_script: fix.sh\n---\n# Auto\n',
+    'execution/fix.sh': 'true\n',
+  });
+  expect(await labels()).toEqual([
+    'auto\ttrusted',
+    'auto (fix script)\ttrusted',
+    'auto (files that the script can load)\ttrusted',
+  ]);
+  const db = new Database(join(app.home, 'db.sqlite'));
+  db.exec('DELETE FROM contents');
+  db.close();
+  expect((await labels())[0]).toBe('auto\ttrusted, and no longer kept');
 });
 
 test('an older revision of a directive can be read as it was, without a policy in force', async () => {
