@@ -3,11 +3,8 @@ import { randomBytes } from 'node:crypto';
 import { fromCursor, toCursor } from '../cursor.js';
 import type { LedgerStore } from '../store.js';
 import type { Context } from './context.js';
-
 import { prepareOnce } from './driver.js';
-
 import { createFigures } from './figures.js';
-
 import {
   type AnnealColumns,
   type EventRow,
