@@ -58,6 +58,7 @@ const layers: readonly (readonly string[])[] = [
     'map-text.ts',
     'once.ts',
     'redact.ts',
+    'suggest.ts',
     'time-limit.ts',
     'version.ts',
     'exposure.ts',

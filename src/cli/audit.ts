@@ -3,12 +3,12 @@
 import type { z } from 'zod';
 import { loadConfig } from '../config.js';
 import { DispatcherError } from '../errors.js';
+import { orMeant } from '../suggest.js';
 import type { Dispatcher } from '../tools/dispatcher.js';
 import { listAudit, listTasks, verifyAudit } from '../tools/index.js';
 import { invoke } from '../tools/operation.js';
 import { type CommonOptions, settingsOf, terminalCall, withDispatcher } from './home.js';
 import { note, say, sayJson, sayJsonLine } from './output.js';
-import { orMeant } from './suggest.js';
 import { styled, table, visibleLine } from './text.js';
 
 export interface AuditOptions extends CommonOptions {

@@ -1,6 +1,6 @@
 // The table of contents of the command line. Each command's code is loaded only when it runs, so that help stays quick.
 import { type Command, InvalidArgumentError, Option, Command as Program } from 'commander';
-import type { TaskStatus } from '../tasks/states.js';
+import { taskStatuses } from '../tasks/states.js';
 import { version } from '../version.js';
 
 /** What a command's module brings: it answers the exit code, or nothing for 0. */
@@ -22,15 +22,6 @@ const actor = new Option('--actor <name>', 'the name that goes into the record (
 const grace = new Option('--grace <seconds>', 'how long running scripts get when it stops')
   .argParser(wholeNumber)
   .default(30);
-const statuses = [
-  'awaiting_ack',
-  'queued',
-  'running',
-  'succeeded',
-  'failed',
-  'needs_anneal',
-  'cancelled',
-] as const satisfies TaskStatus[];
 const paging = [
   new Option('--limit <count>', 'at most so many, 1 to 200').argParser(between(1, 200)),
   new Option('--cursor <cursor>', 'next_cursor of the page before'),
@@ -134,7 +125,7 @@ const groups: Group[] = [
         does: 'list tasks, newest first',
         run: async () => (await import('./tasks.js')).run,
         options: [
-          new Option('--status <status>', 'in this state').choices(statuses),
+          new Option('--status <status>', 'in this state').choices(taskStatuses),
           new Option('--project <project_id>', 'of this project'),
           new Option('--type <task_type>', 'of this task type'),
           ...paging,

@@ -4,6 +4,7 @@ import { loadConfig, readVariables } from '../config.js';
 import { DispatcherError } from '../errors.js';
 import { isHome, isKnown, rememberHome } from '../home.js';
 import { ensureSecrets } from '../home-secrets.js';
+import { orMeant } from '../suggest.js';
 import type { Dispatcher } from '../tools/dispatcher.js';
 import { listTrust, trustItems } from '../tools/index.js';
 import { invoke } from '../tools/operation.js';
@@ -11,7 +12,6 @@ import { askYesNo, assertTerminal } from './ask.js';
 import { surroundings } from './environment.js';
 import { type CommonOptions, settingsOf, terminalCall, withDispatcher } from './home.js';
 import { note, say, sayJson } from './output.js';
-import { orMeant } from './suggest.js';
 import { bold, styled, visible, visibleLine } from './text.js';
 
 export interface TrustOptions extends CommonOptions {

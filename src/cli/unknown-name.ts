@@ -1,8 +1,8 @@
 // "Did you mean" for ids that only the bridge knows: asked for once an id turned out to be unknown.
 import { DispatcherError } from '../errors.js';
+import { nearest } from '../suggest.js';
 import type { listAnneals, listAutomations, listTasks } from '../tools/index.js';
 import type { Bridge } from './bridge.js';
-import { nearest } from './suggest.js';
 
 const lookedThrough = 200;
 

@@ -1,11 +1,11 @@
 // Reads directives/ at the moment of use. What a file says is remembered by its content alone.
 import { type Dirent, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { closest, distance } from 'fastest-levenshtein';
 import { computeBinding } from '../acks/binding.js';
 import { DispatcherError } from '../errors.js';
 import { unreadable } from '../home.js';
 import type { Log } from '../log.js';
+import { orMeant } from '../suggest.js';
 import { containedPath } from './contain.js';
 import type { Directive, Directives, TaskDirective } from './index.js';
 import { checkedPayload } from './payload.js';
@@ -188,12 +188,8 @@ function notFound(all: Directive[], taskType: string, projectId: string): Dispat
       { hint: 'Use one of these projects, or write a directive with `project_id: "*"`.' },
     );
   }
-  const nearest = types.length === 0 ? null : closest(taskType, types);
-  const meant =
-    nearest !== null && distance(taskType, nearest) <= Math.max(2, taskType.length / 3)
-      ? ` Did you mean ${nearest}?`
-      : '';
-  return new DispatcherError('directive_not_found', `There is no directive for the task type ${taskType}.${meant}`, {
+  const missing = `There is no directive for the task type ${taskType}.${orMeant(taskType, types)}`;
+  return new DispatcherError('directive_not_found', missing, {
     hint: types.length === 0 ? 'Write one: `doe new directive <name>`.' : `Task types are ${types.join(', ')}.`,
   });
 }

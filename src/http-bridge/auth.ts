@@ -43,7 +43,7 @@ export function createKeyRing({ operatorKeys, agentKeys }: Pick<Config, 'operato
 
   return {
     callerOf(headers) {
-      const shown = headers.get('x-api-key') || bearer(headers);
+      const shown = shownKey(headers);
       const key = shown === null ? null : find(shown);
       if (key === null) {
         throw new DispatcherError(
@@ -68,6 +68,9 @@ const toKnown = ({ key, name }: NamedKey, principal: Principal): KnownKey => ({
   keyId: sha256(`key-id:${key}`).toString('hex').slice(0, 12),
   person: name,
 });
+
+/** The key that a request carries, in either of the headers that may have it; an empty one is none. */
+export const shownKey = (headers: Headers): string | null => headers.get('x-api-key') || bearer(headers);
 
 /** RFC 6750 section 2.1. */
 export function bearer(headers: Headers): string | null {

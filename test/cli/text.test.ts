@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { nearest, orMeant } from '../../src/cli/suggest.js';
 import { quoted, table, visible, visibleLine } from '../../src/cli/text.js';
+import { nearest, orMeant } from '../../src/suggest.js';
 
 const controls = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u;
 

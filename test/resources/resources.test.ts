@@ -175,6 +175,25 @@ test.each(sdks)('an address with a malformed escape is refused as such: SDK %s',
     });
 });
 
+test('of a log that is long, in lines or in letters, the end is read, and that it is one', async () => {
+  const app = await createTestApp({ noWorker: true });
+  const client = await open(app);
+  for (const [count, text] of [
+    [7_000, ''],
+    [10, 'x'.repeat(60_000)],
+  ] as const) {
+    const taskId = await newTask(app);
+    const line = { taskId, runId: null, stream: 'stdout' as const, at: 0 };
+    const lines = Array.from({ length: count }, () => ({ ...line, text }));
+    await app.dispatcher.store.logs.append([...lines, { ...line, text: 'the last one' }]);
+    const { contents } = await client.raw.readResource({ uri: `task://${taskId}/log` });
+    const [, note, ...rest] = contents[0].text.split('\n');
+    expect(note).toBe('[the end of a longer log]');
+    expect(rest.at(-1)).toBe('1970-01-01T00:00:00.000Z stdout the last one');
+    expect(rest.join('\n')).toHaveLength(200_000);
+  }
+});
+
 test('completes every variable of every template', async () => {
   const app = await createTestApp({ noWorker: true });
   const task_id = await newTask(app);

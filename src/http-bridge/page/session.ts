@@ -4,7 +4,7 @@ import { deleteCookie, getCookie, setCookie } from 'hono/cookie';
 import { sha256Hex } from '../../acks/binding.js';
 import type { Caller } from '../../tasks/task.js';
 import type { Dispatcher } from '../../tools/dispatcher.js';
-import type { KeyRing } from '../auth.js';
+import { type KeyRing, shownKey } from '../auth.js';
 import type { PageContext } from './env.js';
 import { originOf } from './guard.js';
 
@@ -33,9 +33,8 @@ export function createSessions({ store, acks }: Dispatcher, keys: KeyRing): Sess
   const cookieName = async () => `doe_session_${(await store.ledger.homeId()).slice(0, 8)}`;
 
   const byKey = (context: PageContext): Viewer | null => {
-    const key =
-      context.req.header('x-api-key') ?? /^Bearer (\S+)$/i.exec(context.req.header('authorization') ?? '')?.[1];
-    return toViewer(key === undefined ? null : keys.operator(key), null);
+    const key = shownKey(context.req.raw.headers);
+    return toViewer(key === null ? null : keys.operator(key), null);
   };
 
   const forget = async (context: PageContext) => {
