@@ -1,15 +1,24 @@
 // Starts the process in which one automation of the home runs: a fixed environment without the server's secrets,
 // a process group of its own, ended whole when it has answered, or at the time limit.
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { Duplex } from 'node:stream';
+import { setTimeout as wait } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { depthOf, maxDepth } from '../directives/json.js';
 import { DispatcherError, type ErrorCode, publicError } from '../errors.js';
 import type { JsonObject, JsonValue } from '../tasks/outcome.js';
-import { signalGroup } from '../worker/process-group.js';
+import { newRunId } from '../tasks/task.js';
+import { endProcesses, signalGroup } from '../worker/process-group.js';
+import { type FromChild, openChannel } from './channel.js';
 
 const entry = fileURLToPath(new URL('./assets/child.mjs', import.meta.url));
 const inherited = ['PATH', 'HOME', 'LANG', 'LC_ALL', 'TZ', 'TMPDIR'] as const;
 const largestAnswer = 1024 * 1024;
 const keptOutput = 16 * 1024;
+
+/** How long the output may stay open after the process has ended: somebody else holds it then. */
+const drainMs = 1000;
 
 export interface Job {
   task: 'describe' | 'run' | 'plan';
@@ -28,68 +37,104 @@ export interface ChildOptions {
   onOutput(text: string): void;
 }
 
-type FromChild =
-  | { kind: 'described' | 'done'; json: string }
-  | { kind: 'failed'; message: string; code: string | null }
-  | { kind: 'integration'; id: number; name: string; action: string; input: JsonObject };
-
 /**
  * Runs a job to its answer, and ends the process and all that it started.
  * @throws DispatcherError `automation_failed` for whatever the module does wrong; the signal's reason where it aborts
  */
-export async function runInChild(
-  job: Job,
-  { variables, signal, integration, onOutput }: ChildOptions,
-): Promise<JsonValue> {
-  signal.throwIfAborted();
+export async function runInChild(job: Job, options: ChildOptions): Promise<JsonValue> {
+  options.signal.throwIfAborted();
+  const runId = newRunId();
   const child = spawn(process.execPath, [entry], {
     cwd: job.home,
-    env: Object.fromEntries(
-      inherited.flatMap((name) => (variables[name] === undefined ? [] : [[name, variables[name]]])),
-    ),
+    env: environment(options.variables, runId),
     detached: true,
-    stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+    stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
     windowsHide: true,
   });
   const output = keepOutput(child.stdout, child.stderr);
-  const end = () => {
-    if (child.pid !== undefined) signalGroup(child.pid, 'SIGKILL');
-  };
-  const closed = new Promise<void>((resolve) => child.once('close', () => resolve()));
+  const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()));
   try {
-    return await new Promise<JsonValue>((resolve, reject) => {
-      signal.addEventListener('abort', () => reject(signal.reason), { once: true });
-      child.once('error', (error) => reject(failed(job.name, `could not be started: ${error.message}`)));
-      child.once('close', (code, killedBy) =>
-        reject(failed(job.name, `ended (${killedBy ?? `exit code ${code}`}) before it answered`, output.text())),
-      );
-      child.on('message', (message: FromChild) => {
-        if (message.kind === 'integration') void relay(message);
-        else settle(message, resolve, reject);
-      });
-      const relay = async (call: Extract<FromChild, { kind: 'integration' }>) => {
-        const answer = await integration(call).then(
-          (result) => ({ id: call.id, ok: true, result }),
-          (error: unknown) => ({ id: call.id, ok: false, error: publicError(error) }),
-        );
-        if (child.connected) child.send(answer, () => {});
-      };
-      const settle = (
-        message: Exclude<FromChild, { kind: 'integration' }>,
-        done: typeof resolve,
-        refuse: typeof reject,
-      ) => {
-        if (message.kind === 'failed') refuse(refusal(job.name, message));
-        else if (message.json.length > largestAnswer) refuse(failed(job.name, 'answered more than 1 MiB'));
-        else done(JSON.parse(message.json) as JsonValue);
-      };
-      child.send({ kind: 'job', ...job }, () => {});
-    });
+    return answerIn(job.name, await answerOf(child, job, options, output));
   } finally {
-    end();
-    if (child.pid !== undefined) await closed;
-    if (output.text() !== '') onOutput(output.text());
+    if (child.pid !== undefined) await endWhole(child, { pid: child.pid, runId, exited });
+    if (output.text() !== '') options.onOutput(output.text());
   }
+}
+
+/** The run's id is the mark by which whatever leaves the process group is found. */
+const environment = (variables: ChildOptions['variables'], runId: string): Record<string, string> => ({
+  ...Object.fromEntries(inherited.flatMap((name) => (variables[name] === undefined ? [] : [[name, variables[name]]]))),
+  DOE_RUN_ID: runId,
+});
+
+/** The JSON text of the answer. */
+function answerOf(
+  child: ChildProcess,
+  job: Job,
+  { signal, integration }: ChildOptions,
+  output: { text(): string },
+): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const refuse = (what: string) => reject(failed(job.name, what, output.text()));
+    signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+    child.once('error', (error) => refuse(`could not be started: ${error.message}`));
+    child.once('exit', async (code, killedBy) => {
+      // Its last words may still be on their way.
+      await closedWithin(drainMs, child);
+      refuse(`ended (${killedBy ?? `exit code ${code}`}) before it answered`);
+    });
+    const stream = child.stdio?.[3];
+    // There is none where the process could not be started.
+    if (!(stream instanceof Duplex)) return;
+    const channel = openChannel(stream, {
+      onFault: refuse,
+      onMessage(message) {
+        if (message.kind === 'integration') void relay(message);
+        else if (message.kind === 'failed') reject(refusal(job.name, message));
+        else resolve(message.json);
+      },
+    });
+    const relay = async (call: Extract<FromChild, { kind: 'integration' }>) =>
+      channel.send(
+        await integration(call).then(
+          (result) => ({ id: call.id, ok: true, result }),
+          (error: unknown) => ({ id: call.id, ok: false, error: { ...publicError(error) } as JsonObject }),
+        ),
+      );
+    channel.send({ kind: 'job', ...job });
+  });
+}
+
+/** @throws DispatcherError `automation_failed` */
+function answerIn(name: string, json: string): JsonValue {
+  if (json.length > largestAnswer) throw failed(name, 'answered more than 1 MiB');
+  if (depthOf(json) > maxDepth) throw failed(name, `answered JSON that is nested more than ${maxDepth} levels deep`);
+  try {
+    return JSON.parse(json) as JsonValue;
+  } catch {
+    throw failed(name, 'answered what is no JSON');
+  }
+}
+
+/** Ends the group, then what left it. Somebody who hides from both may hold the output open; nobody waits for that. */
+async function endWhole(
+  child: ChildProcess,
+  { pid, runId, exited }: { pid: number; runId: string; exited: Promise<void> },
+): Promise<void> {
+  signalGroup(pid, 'SIGKILL');
+  await exited;
+  await endProcesses({ pid: null, runId }, 0);
+  await closedWithin(drainMs, child);
+  for (const stream of child.stdio) stream?.destroy();
+}
+
+/** Resolves when nobody holds the output of an ended process open any more, or after `ms`. */
+async function closedWithin(ms: number, child: ChildProcess): Promise<void> {
+  const open = child.stdio.filter((stream) => stream !== null && stream !== undefined && !stream.closed);
+  const closed = Promise.all(open.map((stream) => once(stream as Duplex, 'close').catch(() => {})));
+  const given = new AbortController();
+  await Promise.race([closed, wait(ms, undefined, { ref: false, signal: given.signal }).catch(() => {})]);
+  given.abort();
 }
 
 const failed = (name: string, what: string, output = ''): DispatcherError =>

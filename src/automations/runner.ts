@@ -33,6 +33,13 @@ interface Described {
   canPlan: boolean;
 }
 
+/** As the module's process tells it; only its `params` are the author's own. */
+const description = z.object({
+  description: z.string(),
+  params: z.record(z.string(), z.json()).nullable(),
+  canPlan: z.boolean(),
+});
+
 const askAgainMs = 60_000;
 
 const noParams: JsonObject = { type: 'object', properties: {}, additionalProperties: false };
@@ -70,17 +77,18 @@ export function createAutomations({
   };
 
   const askModule = async ({ name, text }: HomeModule): Promise<Described> => {
-    const answer = (await limits.run(name, undefined, (signal) =>
+    const answer = await limits.run(name, undefined, (signal) =>
       runInChild(
         { task: 'describe', name, text, params: {}, home },
         { ...childOptions(name, signal), integration: () => Promise.reject(notNow('while it is loaded')) },
       ),
-    )) as { description: string; params: JsonValue; canPlan: boolean };
-    const params = answer.params ?? noParams;
-    if (typeof params !== 'object' || Array.isArray(params)) throw broken(name, 'its `params` is no JSON Schema');
+    );
+    const told = description.safeParse(answer);
+    if (!told.success) throw broken(name, 'its `params` is no JSON Schema');
+    const params = told.data.params ?? noParams;
     const fault = assertPayloadSchema(params);
     if (fault !== null) throw broken(name, `of its \`params\`: ${fault}`);
-    return { ...answer, params };
+    return { ...told.data, params };
   };
 
   const runBuiltin = async (automation: AnyAutomation, call: Call): Promise<JsonValue> => {

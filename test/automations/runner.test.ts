@@ -11,6 +11,7 @@ import { createIntegrations } from '../../src/integrations/registry.js';
 import type { JsonObject } from '../../src/tasks/outcome.js';
 import { listAutomations, runAutomation } from '../../src/tools/automations.js';
 import { listTrust, trustItems } from '../../src/tools/trust.js';
+import { processesOfRun } from '../../src/worker/process-group.js';
 import { callers, createTestApp, type TestApp } from '../helpers/test-app.js';
 
 const greet = `
@@ -128,7 +129,9 @@ describe("a home's own automation", () => {
       { NETLIFY_AUTH_TOKEN: 'netlify-secret-value', NODE_OPTIONS: '', SOME_TOKEN: 'some-token-value' },
     );
     const names = (await run(app, 'env')) as string[];
-    expect(names.filter((name) => !['HOME', 'LANG', 'LC_ALL', 'PATH', 'TMPDIR', 'TZ'].includes(name))).toEqual([]);
+    expect(
+      names.filter((name) => !['DOE_RUN_ID', 'HOME', 'LANG', 'LC_ALL', 'PATH', 'TMPDIR', 'TZ'].includes(name)),
+    ).toEqual([]);
     expect(names).toContain('PATH');
   });
 
@@ -159,13 +162,64 @@ describe("a home's own automation", () => {
     await expect.poll(() => lives(pids[1] ?? 0)).toBe(false);
   });
 
+  it('is over at its time limit also where a process that left its group holds its output open', async () => {
+    const held = automation(`
+      import { spawn } from 'node:child_process';
+      import { writeFileSync } from 'node:fs';
+      const start = (env) => spawn('sleep', ['600'], { detached: true, stdio: ['ignore', 'inherit', 'inherit'], env }).pid;
+      export const run = () => {
+        start(process.env);
+        writeFileSync('run-id', process.env.DOE_RUN_ID);
+        return new Promise(() => {});
+      };
+      export const plan = () => start({ PATH: process.env.PATH });`);
+    const app = await trusted({ held });
+    const runner = runnerOver(app, { limitMs: 2000 });
+    const ended = runner.run('held', {}, { dryRun: false, caller: callers.agent });
+    await expect(ended).rejects.toMatchObject({ code: 'automation_timeout' });
+    expect(processesOfRun(readFileSync(join(app.home, 'run-id'), 'utf8'))).toEqual([]);
+    // One that hid from that, too, keeps nobody waiting.
+    const pid = Number(await runner.run('held', {}, { dryRun: true, caller: callers.agent }));
+    expect(lives(pid)).toBe(true);
+    process.kill(pid, 'SIGKILL');
+    await runner.close();
+  });
+
+  it('that sends the server what is no message, or no answer, is refused alone', async () => {
+    const forger = automation(`
+      import { writeSync } from 'node:fs';
+      const say = (left) => { while (left.length > 0) try { left = left.subarray(writeSync(3, left)); } catch (error) { if (error.code !== 'EAGAIN') throw error; } };
+      export const params = { type: 'object', properties: { text: { type: 'string' }, times: { type: 'integer' } } };
+      export const run = ({ text, times = 1 }) => { say(Buffer.from(text.repeat(times))); return new Promise(() => {}); };`);
+    const app = await trusted({ forger, greet });
+    const answer = (json: unknown) => `${JSON.stringify({ kind: 'done', json })}\n`;
+    const said: [params: JsonObject, why: string][] = [
+      [{ text: 'no JSON\n' }, 'no message'],
+      [{ text: 'null\n' }, 'no message'],
+      [{ text: '{"cmd":"NODE_HANDLE","type":"none"}\n' }, 'no message'],
+      [{ text: '{"kind":"integration","id":1}\n' }, 'no message'],
+      [{ text: answer(undefined) }, 'no message'],
+      [{ text: answer({}) }, 'no message'],
+      [{ text: answer('{') }, 'is no JSON'],
+      [{ text: answer('['.repeat(100_000)) }, 'levels deep'],
+      [{ text: 'x'.repeat(1024), times: 9 * 1024 }, 'more than 8 MiB'],
+    ];
+    const refusals = said.map(([params]) => run(app, 'forger', params).catch((error: DispatcherError) => error));
+    for (const [index, refusal] of (await Promise.all(refusals)).entries())
+      expect(refusal).toMatchObject({
+        code: 'automation_failed',
+        message: expect.stringContaining(said[index]?.[1] ?? ''),
+      });
+    expect(await run(app, 'greet', { who: 'you' })).toEqual({ said: 'Hello you' });
+  });
+
   it('does not outlive a server that was killed, not even in an endless loop', async () => {
     const entry = fileURLToPath(new URL('../../src/automations/assets/child.mjs', import.meta.url));
     const server = `
       import { spawn } from 'node:child_process';
-      const child = spawn(process.execPath, [${JSON.stringify(entry)}], { detached: true, stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
+      const child = spawn(process.execPath, [${JSON.stringify(entry)}], { detached: true, stdio: ['ignore', 'inherit', 'inherit', 'pipe'] });
       const text = "export const description = 'x'; console.log(process.pid); for (;;) {}";
-      child.send({ kind: 'job', task: 'run', name: 'loop', text, params: {}, home: '/' });`;
+      child.stdio[3].write(JSON.stringify({ kind: 'job', task: 'run', name: 'loop', text, params: {}, home: '/' }) + '\\n');`;
     const parent = spawn(process.execPath, ['--input-type=module', '-e', server], {
       stdio: ['ignore', 'pipe', 'inherit'],
     });

@@ -1,17 +1,25 @@
 // Runs one automation of the home in a process of its own. Its text comes by message, as it was hashed; its answer goes back the same way.
 import * as nodeModule from 'node:module';
+import { Socket } from 'node:net';
 import { Worker } from 'node:worker_threads';
 
-const send = (message) => new Promise((resolve) => process.send(message, resolve));
+// JSON, a line a message, in both directions.
+const channel = new Socket({ fd: 3 });
+const send = (message) => new Promise((resolve) => channel.write(`${JSON.stringify(message)}\n`, resolve));
 const waiting = new Map();
 let lastCall = 0;
+let rest = '';
 
-process.on('message', (message) => {
-  if (message.kind === 'job') void answer(message);
-  else settle(message);
+channel.setEncoding('utf8').on('data', (chunk) => {
+  const lines = (rest + chunk).split('\n');
+  rest = lines.pop();
+  for (const message of lines.map((line) => JSON.parse(line))) {
+    if (message.kind === 'job') void answer(message);
+    else settle(message);
+  }
 });
 // Nobody is left to answer to.
-process.on('disconnect', () => process.exit(1));
+channel.on('error', () => {}).on('close', () => process.exit(1));
 // The parent's id is read here: by the time the worker runs, it may be gone.
 new Worker(new URL('./watch-parent.mjs', import.meta.url), { workerData: { parent: process.ppid } }).unref();
 
@@ -68,7 +76,7 @@ const context = (home) => ({
     const id = ++lastCall;
     return new Promise((resolve, reject) => {
       waiting.set(id, { resolve, reject });
-      void send({ kind: 'integration', id, name, action, input });
+      send({ kind: 'integration', id, name, action, input }).catch(reject);
     });
   },
 });
