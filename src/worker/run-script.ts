@@ -1,6 +1,6 @@
 // The only place that starts a process for a task: no shell, a fixed environment, a process group of its own, always ended.
 import { setTimeout as wait } from 'node:timers/promises';
-import { endProcesses, processStart, signalGroup } from './process-group.js';
+import { endProcesses, leftSomeoneBehind, processStart, signalGroup } from './process-group.js';
 
 export const killAfterMs = 5000;
 
@@ -55,6 +55,7 @@ export async function runScript(call: ScriptCall): Promise<ScriptExit> {
     reject: false,
     windowsHide: true,
   });
+  const begunAt = performance.now();
   const { pid } = child;
   if (pid === undefined) {
     const { originalMessage } = await child;
@@ -70,7 +71,7 @@ export async function runScript(call: ScriptCall): Promise<ScriptExit> {
   const stopped = await endInTime(call, { pid, held, exited });
   const exit = await exited;
   release();
-  await endLeftovers({ pid, runId: call.env.DOE_RUN_ID ?? '' }, stopped, child);
+  await endLeftovers({ pid, runId: call.env.DOE_RUN_ID ?? '', ranMs: performance.now() - begunAt }, stopped, child);
   return { ...exit, stopped, spawnError: null };
 }
 
@@ -124,15 +125,20 @@ interface Piped extends PromiseLike<unknown> {
   stderr: NodeJS.ReadableStream & { destroy(): void };
 }
 
-/** What a script leaves behind must neither outlive it nor hold its output open. */
+/**
+ * What a script leaves behind must neither outlive it nor hold its output open: its group, and on Linux whatever carries the run's id
+ * in its environment. A process that was started with neither is not known for the script's own.
+ */
 async function endLeftovers(
-  processes: { pid: number; runId: string },
+  processes: { pid: number; runId: string; ranMs: number },
   stopped: StopReason | null,
   child: Piped,
 ): Promise<void> {
   const closed = Promise.resolve(child).then(() => true);
   const grace = stopped === 'lease_lost' ? 0 : killAfterMs;
-  if (stopped !== null || signalGroup(processes.pid, 0)) await endProcesses(processes, grace);
+  const { pid, ranMs } = processes;
+  if (stopped !== null || signalGroup(pid, 0) || leftSomeoneBehind(processes, ranMs))
+    await endProcesses(processes, grace);
   if (await Promise.race([closed, wait(drainMs, false)])) return;
   await endProcesses(processes, grace);
   child.stdout.destroy();

@@ -83,6 +83,15 @@ test('what a script leaves running in the background ends with it, also where it
   expect(pids.filter(lives)).toEqual([]);
 });
 
+test('a daemon that a script leaves, with a session of its own and nothing open, does not outlive it', async () => {
+  const app = await createJobApp(
+    "setsid bash -c 'echo $$ > daemon; exec sleep 1000' < /dev/null > /dev/null 2>&1 &\nwhile [ ! -s daemon ]; do sleep 0.02; done; exit 0",
+  );
+  const task = await runJob(app);
+  expect(task.status).toBe('succeeded');
+  expect(lives(Number(readFileSync(join(app.home, 'daemon'), 'utf8')))).toBe(false);
+});
+
 test('a failed run is tried again after its backoff, under the same ack, and each attempt has its own token', async () => {
   const clock = createTestClock();
   const app = await createJobApp('echo "try $DOE_ATTEMPT"; [ "$DOE_ATTEMPT" = 3 ]', {
