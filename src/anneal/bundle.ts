@@ -9,6 +9,7 @@ import type { Log } from '../log.js';
 import type { AnnealRow, Store } from '../queue/store.js';
 import type { Redact } from '../redact.js';
 import { createRedactor } from '../redact.js';
+import type { JsonObject } from '../tasks/outcome.js';
 import { idPattern, secretPayloadValues, type Task, visiblePayload } from '../tasks/task.js';
 import { failureContext } from './context.js';
 import type { Annealer } from './index.js';
@@ -188,6 +189,7 @@ async function bundleFiles(
   const { failure } = row;
   const hidePayload = createRedactor(secretPayloadValues(task));
   const hide = (text: string) => hidePayload(redact(text));
+  const payload = await failedPayload(store, task, row);
   const directive = await store.ledger.content(failure.pins.directiveSha256);
   const script = await store.ledger.content(failure.pins.scriptSha256);
   const scriptName = `execution_script${scriptEnding(home, task, { script, directive })}`;
@@ -216,12 +218,18 @@ async function bundleFiles(
     }),
     'directive.md': hide(directive ?? '(this revision is no longer kept)\n'),
     [scriptName]: hide(script ?? '(this script is no longer kept)\n'),
-    'task_payload.json': json(visiblePayload(task)),
+    'task_payload.json': json(payload),
     'log.txt': hide(await wholeLog(store, task.id)),
-    'context.json': json(await failureContext(store, task, row)),
+    'context.json': json(await failureContext(store, { task, payload, row })),
     'README.md': hide(bundleReadme(task, row, scriptName)),
   };
 }
+
+/** As it failed: a repair may have given the task another since. Null where it is no longer known. */
+const failedPayload = async (store: Store, task: Task, { failure }: AnnealRow): Promise<JsonObject | null> =>
+  failure.pins.payloadSha256 === task.pins.payloadSha256
+    ? visiblePayload(task)
+    : await store.ledger.failedPayload(failure.id);
 
 /** As the directive names it, else by the default that lies in execution/, else by the script's first line. */
 function scriptEnding(

@@ -8,8 +8,11 @@ import { scriptChanges } from './script-changes.js';
 /** So many of the newest failures alike are linked; all are counted. */
 const linked = 50;
 
-/** The content of `context.json`. Texts that are no longer kept leave their diff null. */
-export async function failureContext(store: Store, task: Task, { failure }: AnnealRow): Promise<JsonObject> {
+/** The content of `context.json`, with the payload that failed. Texts that are no longer kept leave their diff null. */
+export async function failureContext(
+  store: Store,
+  { task, payload: failed, row: { failure } }: { task: Task; payload: JsonObject | null; row: AnnealRow },
+): Promise<JsonObject> {
   const last = await store.tasks.lastSuccess(task.pins.directiveId);
   const alike = await store.ledger.failuresLike(failure.fingerprint, linked);
   const occurrences = {
@@ -51,9 +54,9 @@ export async function failureContext(store: Store, task: Task, { failure }: Anne
       script_diff: script.diff === '' ? null : script.diff,
       script_files: script.files.map(({ name, change }) => ({ file: `execution/${name}`, change })),
       payload_diff:
-        run.payloadSha256 === failure.pins.payloadSha256
+        run.payloadSha256 === failure.pins.payloadSha256 || failed === null
           ? null
-          : await unifiedDiff('payload.json', { before: asText(payload), after: asText(visiblePayload(task)) }, labels),
+          : await unifiedDiff('payload.json', { before: asText(payload), after: asText(failed) }, labels),
     },
     occurrences,
   };

@@ -202,8 +202,6 @@ export interface TaskStore {
   /** Takes over a lease whose heartbeat counter still stands at `beat`; false where it moved. */
   seize(runId: string, beat: number, by: Worker): Promise<boolean>;
   run(runId: string): Promise<RunRow | null>;
-  /** The payload that a run had, its secret values masked; null where the run is unknown. */
-  payloadOf(runId: string): Promise<JsonObject | null>;
   /** Oldest first. */
   runs(taskId: string): Promise<RunRow[]>;
   /** How many runs ended since `since`, by outcome and by stretches of `stretchMs` that begin there; `at` is where one begins. */
@@ -484,6 +482,8 @@ export interface LedgerStore {
   countLike(fingerprint: string): Promise<{ failures: number; tasks: number }>;
   /** The failure that the task's newest run (or record_failure) left; null where it never failed. */
   lastFailure(taskId: string): Promise<FailureRow | null>;
+  /** The payload that failed, its secret values masked; null where it is not known. */
+  failedPayload(failureId: number): Promise<JsonObject | null>;
 
   /**
    * Keeps a text by its sha256, so that diffs and bundles can show what ran. Keeping it twice is once, and says that it is

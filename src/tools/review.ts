@@ -84,10 +84,10 @@ export async function changesSince(dispatcher: Dispatcher, task: Task, pinned: P
 }
 
 /** Only against the task's own failed run: of other tasks the payload is another anyway. */
-async function payloadPatch({ tasks }: Dispatcher['store'], { runId, pins }: FailureRow, task: Task): Promise<string> {
+async function payloadPatch({ ledger }: Dispatcher['store'], { id, pins }: FailureRow, task: Task): Promise<string> {
   const files = pins.filesSha256 === task.pins.filesSha256 ? '' : 'a file that the payload names differs\n';
   if (pins.payloadSha256 === task.pins.payloadSha256) return files;
-  const before = runId === null ? null : await tasks.payloadOf(runId);
+  const before = await ledger.failedPayload(id);
   if (before === null) return `payload.json differs\n${files}`;
   const [old, now] = [before, visiblePayload(task)].map((value) => `${JSON.stringify(value, null, 2)}\n`);
   if (old === now) return `payload.json differs in a secret value\n${files}`;

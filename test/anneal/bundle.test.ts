@@ -2,7 +2,7 @@ import { readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'n
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import type { Task } from '../../src/tasks/task.js';
-import { annealComplete, readAnneal, recordFailure } from '../../src/tools/index.js';
+import { annealComplete, readAnneal, recordFailure, reviewTask } from '../../src/tools/index.js';
 import { refusalOf } from '../helpers/errors.js';
 import { agentKey, operatorKey, type TestApp, testSecret } from '../helpers/test-app.js';
 import { approve, createJob, createJobApp, runJob, trustAll } from '../helpers/worker-home.js';
@@ -175,6 +175,36 @@ test.each([
   await app.dispatcher.annealer.openMissing();
   expect(files.map((name) => read(app, task, name))).toEqual(before);
   expect(readdirSync(join(app.home, 'anneal-tasks'))).toEqual([task.aid]);
+});
+
+test('a bundle that is built again after the repair tells the payload that failed, not the repaired one', async () => {
+  const app = await createJobApp('exit 0', {
+    frontMatter: 'payload: { type: object, properties: { pin: { x-doe-secret: true } } }',
+  });
+  await runJob(app, { payload_json: { n: 0 } });
+  app.write({ 'execution/job.sh': 'exit 1' });
+  const failed = await runJob(app, { payload_json: { n: 1, pin: 'hush-hush-hush' } });
+  const repair = (task_id: string, n: number) => app.call(annealComplete, { task_id, payload_json: { n, pin: 'new' } });
+  const rebuilt = async (aid: string) => {
+    rmSync(folderOf(app, { aid }), { recursive: true });
+    await app.dispatcher.annealer.open(aid);
+    const { payload_diff } = json(app, { aid }, 'context.json').differs as { payload_diff: string };
+    return [json(app, { aid }, 'task_payload.json'), payload_diff] as const;
+  };
+  await app.dispatcher.annealer.open(failed.aid ?? '');
+  await repair(failed.id, 2);
+  const [payload, diff] = await rebuilt(failed.aid ?? '');
+  expect(payload).toEqual({ n: 1, pin: '(set, not shown)' });
+  expect(diff).toContain('+  "n": 1');
+
+  const outside = { task_id: failed.id, error_type: 'http_502', classification: 'script' as const };
+  const { aid } = await app.call(recordFailure, outside);
+  await repair(failed.id, 3);
+  const [seen, seenDiff] = await rebuilt(aid);
+  expect(seen).toEqual({ n: 2, pin: '(set, not shown)' });
+  expect(seenDiff).toContain('+  "n": 2');
+  const { diff: since } = await app.call(reviewTask, { task_id: failed.id });
+  expect(since).toMatch(/- {2}"n": 2,\n\+ {2}"n": 3,/);
 });
 
 test('a repairer’s own notes survive the rebuilding', async () => {

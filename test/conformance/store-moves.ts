@@ -266,7 +266,9 @@ export function moveConformance(under: StoreUnderTest): void {
       const queued = await queuedTask(store);
       const aid = newAnnealId(queued.id, 1);
       await store.tasks.recordFailure(queued.id, aid, failure, jo);
-      expect(await store.ledger.anneal(aid)).toMatchObject({ status: 'open', taskId: queued.id, failure });
+      const opened = await store.ledger.anneal(aid);
+      expect(opened).toMatchObject({ status: 'open', taskId: queued.id, failure });
+      expect(await store.ledger.failedPayload(must(opened).failure.id)).toEqual({ name: 'one' });
       expect((await store.people.ack(must(queued.ackId)))?.revokedAt).not.toBeNull();
       expect(await store.tasks.claim(worker)).toBeNull();
     });

@@ -282,6 +282,7 @@ export function runConformance(under: StoreUnderTest): void {
         pins: { directiveSha256: settled.pins.directiveSha256, filesSha256: null },
       });
       expect(await store.ledger.lastFailure(first.task.id)).toEqual(row.failure);
+      expect(await store.ledger.failedPayload(row.failure.id)).toEqual({ name: 'one' });
       expect(await store.ledger.failuresLike(failure.fingerprint, 10)).toHaveLength(2);
     });
 

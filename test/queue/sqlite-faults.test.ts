@@ -6,8 +6,10 @@ import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { systemClock } from '../../src/clock.js';
 import { openConnection } from '../../src/queue/sqlite/connection.js';
 import { openSqliteStore, storeOn } from '../../src/queue/sqlite/index.js';
+import { migrations } from '../../src/queue/sqlite/schema.js';
 import type { Store } from '../../src/queue/store.js';
 import {
+  failure,
   jo,
   model,
   newTask,
@@ -44,6 +46,21 @@ describe('a database', () => {
     );
     expect(readFileSync(fileIn(home))).toEqual(before);
     expect(readdirSync(home)).toEqual(['db.sqlite']);
+  });
+
+  it('of an older version is brought to this one, with what is in it', async () => {
+    const home = temporaryFolder();
+    const older = new Sqlite(fileIn(home));
+    const [last, ...before] = [...migrations].reverse();
+    for (const { sql } of before.reverse()) older.exec(sql);
+    older.exec(`INSERT INTO facts VALUES ('there', '1'); PRAGMA user_version = ${(last?.version ?? 0) - 1}`);
+    older.close();
+    const store = openPlain(home);
+    onTestFinished(() => store.close());
+    expect(await store.ledger.fact('there')).toBe('1');
+    const { id } = await queuedTask(store);
+    await store.tasks.recordFailure(id, 'anneal_1', failure, jo);
+    expect(await store.ledger.failedPayload((await store.ledger.lastFailure(id))?.id ?? 0)).toEqual({ name: 'one' });
   });
 
   it('that a newer program migrated meanwhile gives no task any more', async () => {

@@ -25,9 +25,9 @@ export interface FailureWriter {
 export function createFailureWriter(db: Database): FailureWriter {
   const insert = db.prepare(
     `INSERT INTO failures (task_id, run_id, aid, outcome, exit_code, attempts, error_type, classification, fingerprint, message, error_tail,
-       directive_sha256, script_sha256, payload_sha256, files_sha256, at)
+       directive_sha256, script_sha256, payload_sha256, files_sha256, payload_json, secret_paths, at)
      VALUES (@task_id, @run_id, @aid, @outcome, @exit_code, @attempts, @error_type, @classification, @fingerprint, @message, @error_tail,
-       @directive_sha256, @script_sha256, @payload_sha256, @files_sha256, @at)`,
+       @directive_sha256, @script_sha256, @payload_sha256, @files_sha256, @payload_json, @secret_paths, @at)`,
   );
   const openBundle = db.prepare(
     "INSERT INTO anneal_tasks (aid, task_id, status, failure_id, opened_at) VALUES (?, ?, 'open', ?, ?)",
@@ -51,6 +51,9 @@ export function createFailureWriter(db: Database): FailureWriter {
         script_sha256: row.script_sha256,
         payload_sha256: row.payload_sha256,
         files_sha256: row.files_sha256,
+        // A run keeps its own.
+        payload_json: runId === null ? row.payload_json : null,
+        secret_paths: runId === null ? row.secret_paths : null,
         at,
       });
       if (aid !== null) openBundle.run(aid, row.id, lastInsertRowid, at);

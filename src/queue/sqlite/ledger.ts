@@ -10,10 +10,12 @@ import {
   type EventRow,
   type FailureColumns,
   type ProcessColumns,
+  type RunColumns,
   toAnneal,
   toEvent,
   toFailure,
   toProcess,
+  toVisiblePayload,
 } from './rows.js';
 import { createSealer } from './seals.js';
 import { verifyTrail } from './verify.js';
@@ -52,6 +54,10 @@ export function createLedgerStore({ db, write, events }: Context): LedgerStore {
   );
   const lastFailure = db.prepare<[string], FailureColumns>(
     'SELECT * FROM failures WHERE task_id = ? ORDER BY id DESC LIMIT 1',
+  );
+  const failedPayload = db.prepare<[object], Pick<RunColumns, 'payload_json' | 'secret_paths'>>(
+    `SELECT payload_json, secret_paths FROM failures WHERE id = @id AND payload_json IS NOT NULL
+     UNION ALL SELECT r.payload_json, r.secret_paths FROM failures AS f JOIN runs AS r ON r.id = f.run_id WHERE f.id = @id`,
   );
   const keep = db.prepare(
     `INSERT INTO contents (sha256, kind, text, kept_at) VALUES (@sha256, @kind, @text, @at)
@@ -127,6 +133,10 @@ export function createLedgerStore({ db, write, events }: Context): LedgerStore {
     async lastFailure(taskId) {
       const row = lastFailure.get(taskId);
       return row === undefined ? null : toFailure(row);
+    },
+    async failedPayload(failureId) {
+      const row = failedPayload.get({ id: failureId });
+      return row === undefined ? null : toVisiblePayload(row);
     },
 
     async keep(contents) {

@@ -1,7 +1,17 @@
 // Between rows and records: one mapper for each table.
 import type { JsonObject, JsonValue, Outcome } from '../../tasks/outcome.js';
 import type { TaskStatus } from '../../tasks/states.js';
-import type { Ack, Assurance, Channel, LogLine, Pins, Principal, Task, TaskPolicy } from '../../tasks/task.js';
+import {
+  type Ack,
+  type Assurance,
+  type Channel,
+  type LogLine,
+  type Pins,
+  type Principal,
+  type Task,
+  type TaskPolicy,
+  visiblePayload,
+} from '../../tasks/task.js';
 import type { AnnealRow, AnnealStatus, Event, FailureRow, ProcessRow, RunRow } from '../store.js';
 
 export interface PinColumns {
@@ -163,6 +173,10 @@ export interface RunColumns {
   payload_json: string;
   secret_paths: string;
 }
+
+/** With its secret values masked. */
+export const toVisiblePayload = (row: Pick<RunColumns, 'payload_json' | 'secret_paths'>): JsonObject =>
+  visiblePayload({ payloadJson: row.payload_json, secretPaths: JSON.parse(row.secret_paths) as string[] });
 
 export const toRun = (row: RunColumns): RunRow => ({
   id: row.id,

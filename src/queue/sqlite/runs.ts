@@ -1,14 +1,14 @@
 // A task in a worker's hands: leased, begun, kept alive, settled once.
 import { ackFault } from '../../tasks/ack.js';
-import type { JsonObject, Outcome } from '../../tasks/outcome.js';
+import type { Outcome } from '../../tasks/outcome.js';
 import type { Verdict } from '../../tasks/retry.js';
-import { bySystem, newRunId, visiblePayload } from '../../tasks/task.js';
+import { bySystem, newRunId } from '../../tasks/task.js';
 import type { Settlement, TaskStore } from '../store.js';
 import { createClaimer, pausedFact } from './claims.js';
 import type { Context } from './context.js';
 import { assertNotNewer } from './migrate.js';
 import { withoutLease } from './move.js';
-import { type AckRow, type RunColumns, type TaskRow, toAck, toRun, toTask } from './rows.js';
+import { type AckRow, type RunColumns, type TaskRow, toAck, toRun, toTask, toVisiblePayload } from './rows.js';
 import { ackValues, insertAck, insertInto } from './tasks.js';
 
 type Half = Pick<
@@ -26,7 +26,6 @@ type Half = Pick<
   | 'endedRuns'
   | 'queueChanges'
   | 'lastSuccess'
-  | 'payloadOf'
   | 'nextDueAt'
 >;
 
@@ -45,9 +44,6 @@ const runColumns = [
   'payload_json',
   'secret_paths',
 ];
-
-const visible = ({ payload_json, secret_paths }: RunColumns): JsonObject =>
-  visiblePayload({ payloadJson: payload_json, secretPaths: JSON.parse(secret_paths) as string[] });
 
 export function createRunMoves({ db, write, events, mover, failures }: Context): Half {
   const claimer = createClaimer(db);
@@ -292,11 +288,7 @@ export function createRunMoves({ db, write, events, mover, failures }: Context):
     endedRuns: async (since, stretch) => ended.all({ since, stretch }),
     async lastSuccess(directiveId) {
       const row = lastSuccess.get(directiveId);
-      return row === undefined ? null : { run: toRun(row), payload: visible(row) };
-    },
-    async payloadOf(runId) {
-      const row = runById.get(runId);
-      return row === undefined ? null : visible(row);
+      return row === undefined ? null : { run: toRun(row), payload: toVisiblePayload(row) };
     },
     nextDueAt: async () => nextDue.get(events.time())?.at ?? null,
   };

@@ -263,4 +263,12 @@ CREATE INDEX tasks_to_claim_of_project ON tasks (project_id, priority DESC, seq)
 CREATE INDEX tasks_limited_of_project ON tasks (task_type, project_id, priority DESC, seq) WHERE status = 'queued' AND run_id IS NULL AND due = 1 AND concurrency > 0;
 `,
   },
+  {
+    // A failure that was recorded from outside has no run that keeps its payload.
+    version: 3,
+    sql: `
+ALTER TABLE failures ADD COLUMN payload_json TEXT;
+ALTER TABLE failures ADD COLUMN secret_paths TEXT;
+`,
+  },
 ];
