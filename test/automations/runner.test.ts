@@ -159,7 +159,7 @@ describe("a home's own automation", () => {
     const pids = readFileSync(join(app.home, 'pids'), 'utf8').split(' ').map(Number);
     expect(pids).toHaveLength(2);
     expect(lives(pids[0] ?? 0)).toBe(false);
-    await expect.poll(() => lives(pids[1] ?? 0)).toBe(false);
+    await expect.poll(() => lives(pids[1] ?? 0), { timeout: 20_000 }).toBe(false);
   });
 
   it('is over at its time limit also where a process that left its group holds its output open', async () => {

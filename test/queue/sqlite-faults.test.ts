@@ -226,15 +226,33 @@ describe('moves that share a transaction', () => {
 });
 
 describe('another process that holds the write lock', () => {
+  /** Resolves when SQLite has refused the begin of a transaction `count` times. */
+  const refusedBegins = (db: Sqlite.Database, count: number) =>
+    new Promise<void>((resolve) => {
+      const statements = Object.getPrototypeOf(db.prepare('SELECT 1')) as Sqlite.Statement;
+      const { run } = statements;
+      let refused = 0;
+      const spy = vi.spyOn(statements, 'run').mockImplementation(function (this: Sqlite.Statement, ...values) {
+        try {
+          return run.apply(this, values);
+        } catch (error) {
+          if (this.source.startsWith('BEGIN') && ++refused === count) resolve();
+          throw error;
+        }
+      });
+      onTestFinished(() => spy.mockRestore());
+    });
+
   it('makes a move wait without blocking anything else', async () => {
-    const { home, store } = open();
+    const { home, store, db } = open();
     const holder = new Sqlite(fileIn(home));
     onTestFinished(() => void holder.close());
     holder.exec('BEGIN IMMEDIATE');
+    const triedTwice = refusedBegins(db, 2);
     const states: string[] = [];
     const move = store.tasks.create(newTask({ id: 'a' }), model).then(() => states.push('created'));
     await store.tasks.get('a');
-    for (let turn = 0; turn < 20; turn += 1) await new Promise((resolve) => setTimeout(resolve, 1));
+    await triedTwice;
     states.push('released');
     holder.exec('COMMIT');
     await move;
