@@ -7,6 +7,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { depthOf, maxDepth } from '../directives/json.js';
 import { DispatcherError, type ErrorCode, publicError } from '../errors.js';
+import type { Redactor } from '../redact.js';
 import type { JsonObject, JsonValue } from '../tasks/outcome.js';
 import { newRunId } from '../tasks/task.js';
 import { endProcesses, signalGroup } from '../worker/process-group.js';
@@ -16,6 +17,8 @@ const entry = fileURLToPath(new URL('./assets/child.mjs', import.meta.url));
 const inherited = ['PATH', 'HOME', 'LANG', 'LC_ALL', 'TZ', 'TMPDIR'] as const;
 const largestAnswer = 1024 * 1024;
 const keptOutput = 16 * 1024;
+/** More is read than is kept: redacted before it is cut, since a cut through a secret would leave a part that nobody knows for one. */
+const readOutput = 4 * keptOutput;
 
 /** How long the output may stay open after the process has ended: somebody else holds it then. */
 const drainMs = 1000;
@@ -33,7 +36,8 @@ export interface ChildOptions {
   /** Aborted at the time limit, when the caller goes away, or when the server stops. */
   signal: AbortSignal;
   integration(call: { id: number; name: string; action: string; input: JsonObject }): Promise<JsonValue>;
-  /** What the module printed, once it is over. */
+  redact: Redactor;
+  /** What the module printed, redacted, once it is over. */
   onOutput(text: string): void;
 }
 
@@ -51,7 +55,7 @@ export async function runInChild(job: Job, options: ChildOptions): Promise<JsonV
     stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
     windowsHide: true,
   });
-  const output = keepOutput(child.stdout, child.stderr);
+  const output = keepOutput(options.redact, child.stdout, child.stderr);
   const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()));
   try {
     return answerIn(job.name, await answerOf(child, job, options, output));
@@ -149,13 +153,13 @@ function refusal(name: string, { message, code }: { message: string; code: strin
 }
 
 /** Reads both streams to their end, so that a module that prints much never waits, and keeps the first part. */
-function keepOutput(...streams: (NodeJS.ReadableStream | null)[]): { text(): string } {
+function keepOutput(redact: Redactor, ...streams: (NodeJS.ReadableStream | null)[]): { text(): string } {
   let text = '';
   for (const stream of streams) {
     stream?.setEncoding('utf8');
     stream?.on('data', (chunk: string) => {
-      if (text.length < keptOutput) text += chunk.slice(0, keptOutput - text.length);
+      if (text.length < readOutput) text += chunk.slice(0, readOutput - text.length);
     });
   }
-  return { text: () => text };
+  return { text: () => (text.length < readOutput ? redact : redact.ofCut)(text).slice(0, keptOutput) };
 }

@@ -7,6 +7,7 @@ import type { Integrations } from '../integrations/index.js';
 import type { Log } from '../log.js';
 import { mapText } from '../map-text.js';
 import type { Store } from '../queue/store.js';
+import type { Redactor } from '../redact.js';
 import type { JsonObject, JsonValue } from '../tasks/outcome.js';
 import { type Caller, newRunId } from '../tasks/task.js';
 import { type AnyAutomation, builtins } from './builtin/index.js';
@@ -22,7 +23,7 @@ export interface RunnerOptions {
   store: Store;
   integrations: Integrations;
   log: Log;
-  redact: (text: string) => string;
+  redact: Redactor;
   /** How long a run may take. */
   limitMs?: number;
 }
@@ -60,7 +61,8 @@ export function createAutomations({
   const childOptions = (name: string, signal: AbortSignal): Omit<ChildOptions, 'integration'> => ({
     variables: config.variables,
     signal,
-    onOutput: (text) => log.debug('automation.output', { automation: name, text: redact(text) }),
+    redact,
+    onOutput: (text) => log.debug('automation.output', { automation: name, text }),
   });
 
   const isTrusted = ({ name, sha256 }: HomeModule) =>

@@ -9,6 +9,7 @@ import type { Integrations } from '../integrations/index.js';
 import type { JudgedProcess } from '../living.js';
 import type { Log } from '../log.js';
 import type { Store } from '../queue/store.js';
+import type { Redactor } from '../redact.js';
 
 export interface Dispatcher {
   readonly config: Config;
@@ -22,7 +23,7 @@ export interface Dispatcher {
   readonly automations: AutomationRunner;
   readonly integrations: Integrations;
   /** Takes every known secret value out of a text. */
-  readonly redact: (text: string) => string;
+  readonly redact: Redactor;
   /** The processes on the home's list, each with whether it lives. */
   processes(): Promise<JudgedProcess[]>;
   /** Where the page answers now, without a slash at its end. */

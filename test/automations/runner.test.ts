@@ -8,6 +8,7 @@ import { createAutomations } from '../../src/automations/runner.js';
 import { DispatcherError } from '../../src/errors.js';
 import type { Integrations } from '../../src/integrations/index.js';
 import { createIntegrations } from '../../src/integrations/registry.js';
+import { type Log, silentLog } from '../../src/log.js';
 import type { JsonObject } from '../../src/tasks/outcome.js';
 import { listAutomations, runAutomation } from '../../src/tools/automations.js';
 import { listTrust, trustItems } from '../../src/tools/trust.js';
@@ -59,7 +60,7 @@ const runsAudited = async (app: TestApp) =>
 /** Holds a process up as an endless loop does, without the heat. */
 const held = 'Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);';
 
-function runnerOver(app: TestApp, options: { limitMs?: number; integrations?: Integrations }) {
+function runnerOver(app: TestApp, options: { limitMs?: number; integrations?: Integrations; log?: Log }) {
   const { config, store, log, redact } = app.dispatcher;
   const runner = createAutomations({ config, store, log, redact, integrations: createIntegrations([]), ...options });
   onTestFinished(() => runner.close());
@@ -301,6 +302,22 @@ describe("a home's own automation", () => {
     const refusal = await run(app, 'leak', {}, true).catch((error: DispatcherError) => error);
     expect(refusal).toMatchObject({ code: 'automation_failed' });
     expect(String((refusal as Error).message)).not.toContain(secret);
+  });
+
+  it('prints no part of a secret into the log, also where its output is cut', async () => {
+    const secret = 'netlify-secret-value-0123456789';
+    const printing = automation(
+      `export const run = (_) => { for (const before of [16 * 1024 - 9, 48 * 1024 - 49]) process.stdout.write('x'.repeat(before) + ${JSON.stringify(secret)}); return 1; };`,
+    );
+    const app = await trusted({ printing }, { NETLIFY_AUTH_TOKEN: secret });
+    const printed: string[] = [];
+    const log = {
+      ...silentLog,
+      debug: (_: string, fields?: { text?: unknown }) => void printed.push(String(fields?.text)),
+    };
+    await runnerOver(app, { log }).run('printing', {}, { dryRun: false, caller: callers.agent });
+    expect(printed.join('')).toMatch(/^x{1000}/);
+    expect(printed.join('')).not.toContain('netlify');
   });
 
   it('says what it wrote in the audit trail', async () => {
