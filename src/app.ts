@@ -148,7 +148,7 @@ export async function createApp({
     };
 
     const listeners: Listener[] = [];
-    const ownAddresses = () => listeners.map(({ address }) => address);
+    const ownAddresses = () => listeners.flatMap(({ addresses }) => addresses);
     const open = async (scope: 'all' | 'scripts', host: string, port: number): Promise<Listener> => {
       const [{ createHttpApp }, { listen }] = await Promise.all([
         import('./http-bridge/index.js'),

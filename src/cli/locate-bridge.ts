@@ -29,13 +29,19 @@ export async function locateBridge(config: Config): Promise<{ url: string; healt
   const candidates =
     config.url === null ? [...(await livingBridges(config)), configuredAddress(config), defaultAddress] : [config.url];
   const strangers: string[] = [];
-  for (const url of new Set(candidates)) {
+  for (const url of new Set(candidates.flatMap(dialable))) {
     const answer = await askHealth(url, secret);
     if (answer.is === 'ours') return { url, health: answer.health };
     if (answer.is === 'stranger') strangers.push(url);
   }
   throw strangers.length > 0 ? notOurs(strangers) : unreachable(config);
 }
+
+/** `localhost` is either of two addresses: a bridge listens on one and proves that one alone, and a key goes nowhere else. */
+const dialable = (url: string): string[] => {
+  const name = /^http:\/\/(?:doe\.)?localhost(?=[:/]|$)/i;
+  return name.test(url) ? ['127.0.0.1', '[::1]'].map((host) => url.replace(name, `http://${host}`)) : [url];
+};
 
 /** Where living processes of this home say that they answer: `doe serve` first, then the newest. */
 async function livingBridges(config: Config): Promise<string[]> {

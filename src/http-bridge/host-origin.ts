@@ -28,6 +28,16 @@ export function allowedOrigins(
   return new Set([...given, ...loopback, ...ownAddresses, ...further].map(normal));
 }
 
+/**
+ * Whether nobody else can answer at an allowed origin: we listen there, or the settings name it. A loopback name that we do not
+ * listen on, such as `[::1]`, may be a stranger's on the same port.
+ */
+export const isOurs = (origin: string, ownAddresses: readonly string[]): boolean =>
+  ownAddresses.map(normal).includes(origin) || !loopbackNames.some((name) => isAt(name, origin));
+
+const isAt = (name: string, origin: string): boolean =>
+  origin === `http://${name}` || origin.startsWith(`http://${name}:`);
+
 /** `http://host` and `http://host:80` are the same. */
 const normal = (origin: string): string => {
   try {

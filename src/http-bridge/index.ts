@@ -14,7 +14,7 @@ import { type AnyOperation, type CallContext, invoke, validTraceparent } from '.
 import { bearer, createKeyRing, type KeyRing } from './auth.js';
 import { bounded, readBody, readQuery } from './body.js';
 import { errorResponse } from './errors.js';
-import { allowedOrigins, assertHostAndOrigin } from './host-origin.js';
+import { allowedOrigins, assertHostAndOrigin, isOurs } from './host-origin.js';
 import { streamLogs } from './logs-stream.js';
 import { openApiDocument } from './openapi.js';
 import { createRefusalCount, type RefusalCount } from './refusals.js';
@@ -67,17 +67,16 @@ export function createHttpApp({ dispatcher, scope, ownAddresses, worker, mcp }: 
   });
 
   app.get('/health', async (context) => {
-    const nonce = context.req.query('nonce');
+    const nonce = context.req.query('nonce') ?? '';
+    const proves = nonce !== '' && nonce.length <= 256 && isOurs(context.get('dialed'), ownAddresses());
     return context.json({
       ok: true,
       name: 'doe-dispatcher',
       version: dispatcher.version,
       home_id: await dispatcher.store.ledger.homeId(),
       worker: worker(),
-      // Only for an address that is ours: a relay on another port gets no proof that fits its own.
-      ...(nonce === undefined || nonce.length > 256
-        ? {}
-        : { proof: dispatcher.acks.healthProof(nonce, context.get('dialed')) }),
+      // Only for an address that is ours: a relay on another one, or on another port, gets no proof that fits its own.
+      ...(proves ? { proof: dispatcher.acks.healthProof(nonce, context.get('dialed')) } : {}),
     });
   });
 

@@ -13,7 +13,8 @@ import { refuseUnreadable } from './unreadable.js';
 export interface Listener {
   /** Such as `http://127.0.0.1:3001`. */
   address: string;
-  port: number;
+  /** Every address of this machine at which it alone answers, the one above first. */
+  addresses: readonly string[];
   /** Takes no more requests, lets `endStreams` say its last words, and ends what is still open half a second later. */
   close(endStreams: () => Promise<void>): Promise<void>;
 }
@@ -37,10 +38,11 @@ export function listen(fetch: HttpApp['fetch'], { host, port }: { host: string; 
     server.once('error', (error: NodeJS.ErrnoException) => reject(listenError(error, host, port)));
     server.listen(port, host, () => {
       const { port: bound, address } = server.address() as AddressInfo;
+      // `localhost` may be either of two addresses, and the other one somebody else's.
+      const own = addressOf(isLoopback(host) ? address : host, bound);
       resolve({
-        // `localhost` may be either of two addresses, and the other one somebody else's.
-        address: addressOf(isLoopback(host) ? address : host, bound),
-        port: bound,
+        address: own,
+        addresses: host === '::' ? [own, addressOf('127.0.0.1', bound)] : [own],
         async close(endStreams) {
           const closed = once(server, 'close');
           server.close();

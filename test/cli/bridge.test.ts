@@ -58,6 +58,16 @@ describe('the way to the bridge', () => {
     expect(await locateBridge(config)).toMatchObject({ url: app.address });
   });
 
+  test.each(['localhost', 'doe.localhost'])(
+    'MCP_URL by the name %s finds it where it listens, and the key goes there alone',
+    async (name) => {
+      const app = await createTestApp({ noWorker: true });
+      const { port } = new URL(app.address ?? '');
+      const config = loadConfig(app.home, { MCP_SECRET: testSecret, MCP_URL: `http://${name}:${port}` });
+      expect((await locateBridge(config)).url).toBe(app.address);
+    },
+  );
+
   test('once it was stopped, or killed: exit 3, and what to do', async () => {
     const { doe, serve, home } = place(smallHome);
     for (const signal of ['SIGTERM', 'SIGKILL'] as const) {

@@ -1,7 +1,9 @@
 import { describe, expect, test } from 'vitest';
+import { locateBridge } from '../../src/cli/locate-bridge.js';
+import { loadConfig } from '../../src/config.js';
 import { refusalOf } from '../helpers/errors.js';
 import { send } from '../helpers/raw-http.js';
-import { createTestApp } from '../helpers/test-app.js';
+import { createTestApp, testSecret } from '../helpers/test-app.js';
 
 describe('listening', () => {
   test('a port in use is named with the way out, and nothing is left running', async () => {
@@ -13,6 +15,25 @@ describe('listening', () => {
     expect(refusal.message).toContain(port);
     expect((await send(first, { path: '/health' })).json().home_id).toBe(await first.dispatcher.store.ledger.homeId());
     await expect(send(second, { path: '/health' })).rejects.toMatchObject({ code: 'ECONNREFUSED' });
+  });
+
+  test('on localhost it tells the one address that it got, and proves that one', async () => {
+    const app = await createTestApp({ noWorker: true, settings: { HOST: 'localhost' } });
+    expect(app.address).toMatch(/^http:\/\/(127\.0\.0\.1|\[::1\]):\d+$/);
+    const config = loadConfig(app.home, { MCP_SECRET: testSecret });
+    expect(await locateBridge(config)).toMatchObject({ url: app.address });
+  });
+
+  test('on all addresses of both kinds it proves both of its own', async () => {
+    const app = await createTestApp({ noWorker: true, start: false, settings: { HOST: '::' } });
+    const fault = await app.start().catch((error: unknown) => error);
+    // A machine without the newer kind says so.
+    if (fault !== undefined) return expect(fault).toMatchObject({ code: 'config_invalid' });
+    const { port } = new URL(app.address ?? '');
+    for (const host of ['127.0.0.1', '[::1]']) {
+      const config = loadConfig(app.home, { MCP_SECRET: testSecret, MCP_URL: `http://${host}:${port}` });
+      expect((await locateBridge(config)).url).toBe(`http://${host}:${port}`);
+    }
   });
 
   test('a host that cannot be listened on is named', async () => {
