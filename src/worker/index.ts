@@ -77,9 +77,9 @@ export function createWorker({
 
   const claimAll = async () => {
     const leads = await leadable();
+    if (unwritable && state !== 'off') await tryWriting();
     if (state === 'off') return;
-    state = leads && !unwritable ? 'on' : 'standby';
-    if (unwritable) await tryWriting();
+    state = leads ? 'on' : 'standby';
     while (leads && state === 'on' && active.size < config.concurrency) {
       const claim = await store.tasks.claim(lease);
       if (claim === null) break;
@@ -96,7 +96,6 @@ export function createWorker({
     await store.ledger.beat(processId, 'standby');
     unwritable = false;
     log.info('worker.resumed');
-    if (state !== 'off') state = 'on';
   };
 
   const sleepUntilDue = async () => {

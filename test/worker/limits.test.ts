@@ -225,6 +225,30 @@ test('while the store cannot be written the worker pauses and says so once; it r
   await worker.stop({ graceMs: 0 });
 });
 
+test('one that stands back when the disk can be written again does not say that it takes tasks', async () => {
+  const app = await createJobApp('exit 0', { noWorker: true, settings: { DOE_POLL_MS: '50' } });
+  const { store } = app.dispatcher;
+  let leads = true;
+  const claim: typeof store.tasks.claim = async () => {
+    leads = false;
+    throw new DispatcherError('store_unavailable', 'The disk is full.');
+  };
+  let resume = () => {};
+  const resumed = new Promise<void>((resolve) => (resume = resolve));
+  const log = { ...silentLog, info: (event: string) => event === 'worker.resumed' && resume() };
+  const dispatcher = { ...app.dispatcher, log, store: { ...store, tasks: { ...store.tasks, claim } } };
+  const worker = createWorker({
+    dispatcher,
+    processId: 'w',
+    scriptUrl: () => 'http://127.0.0.1:9',
+    leadable: async () => leads,
+  });
+  await worker.start();
+  await resumed;
+  expect(worker.state).toBe('standby');
+  await worker.stop({ graceMs: 0 });
+});
+
 test('a run that ends while the disk is full is settled once it can be', async () => {
   const app = await createJobApp('echo done > out', { noWorker: true, settings: { DOE_POLL_MS: '50' } });
   const { store } = app.dispatcher;
