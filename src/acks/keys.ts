@@ -1,6 +1,7 @@
 // One secret, one key per purpose (HKDF-SHA-256, RFC 5869): a token of one kind can never pass for another.
 import { createHmac, hkdfSync, type webcrypto } from 'node:crypto';
 import { DispatcherError } from '../errors.js';
+import { sha256Hex } from './binding.js';
 
 const minimumSecretBytes = 32;
 
@@ -37,6 +38,9 @@ export const deriveKey = (secret: string, purpose: string): Uint8Array =>
 /** Names a secret without telling it. */
 export const fingerprint = (secret: string): string =>
   createHmac('sha256', deriveKey(secret, 'fingerprint')).update('doe-dispatcher').digest('hex').slice(0, 32);
+
+/** Names an operator's or agent's key, in the record and in sessions, without telling it. */
+export const keyIdOf = (key: string): string => sha256Hex(`key-id:${key}`).slice(0, 12);
 
 export interface VerifyingKey {
   /** The `kid` of its tokens. */

@@ -1,10 +1,14 @@
 // `doe serve`: bridge, page, MCP over HTTP and the worker, until a signal ends it.
+import { keyIdOf } from '../acks/keys.js';
 import { type App, createApp } from '../app.js';
 import { type Config, loadConfig } from '../config.js';
 import { DispatcherError } from '../errors.js';
 import { findHome } from '../home.js';
 import { ensureSecrets } from '../home-secrets.js';
-import { version } from '../version.js';
+import type { Log } from '../log.js';
+import type { Caller } from '../tasks/task.js';
+import { openPage } from '../tools/index.js';
+import { invoke } from '../tools/operation.js';
 import { surroundings } from './environment.js';
 import { type CommonOptions, logOf } from './home.js';
 import { note } from './output.js';
@@ -29,7 +33,7 @@ export async function run(options: ServeOptions): Promise<void> {
   const app = await createApp({ config, kind: 'serve', log, noWorker: !options.worker });
   try {
     await app.start().catch((error: unknown) => explainPort(error, config));
-    await announce(app, config);
+    await announce(app, log);
     const reason = await ending.wished;
     log.info('serve.stopping', { reason, grace_s: options.grace });
   } finally {
@@ -38,13 +42,15 @@ export async function run(options: ServeOptions): Promise<void> {
   log.info('serve.stopped');
 }
 
-async function announce({ address, workerState }: App, config: Config): Promise<void> {
-  const page = config.publicUrl ?? address?.replace(/127\.0\.0\.1|localhost|\[::1\]/, 'doe.localhost');
+async function announce(app: App, log: Log): Promise<void> {
+  const { address, workerState, dispatcher } = app;
+  const { config } = dispatcher;
+  const page = await dispatcher.pageAddress();
   if (process.stderr.isTTY !== true) {
-    logOf(config).info('serve.ready', { address, page: `${page}/ui`, worker: workerState, home: config.home });
+    log.info('serve.ready', { address, page: `${page}/ui`, worker: workerState, home: config.home });
     return;
   }
-  const link = await signInLink(String(address), config);
+  const link = await signInLink(app, log);
   if (link !== null) note(`Sign in once, within a minute: ${link}`);
   note(`${bold('doe')} serves ${config.home}`);
   note(`  bridge  ${address}`);
@@ -53,16 +59,18 @@ async function announce({ address, workerState }: App, config: Config): Promise<
   note('Ctrl-C stops it; a second one at once.');
 }
 
-/** For the person at this terminal, who holds the home's keys anyway; null where there is none. */
-async function signInLink(address: string, { operatorKeys }: Config): Promise<string | null> {
-  const [operator] = operatorKeys;
+/** For the person at this terminal, who holds the home's keys anyway. Null where there is none, or no link now: that is no reason to stop. */
+export async function signInLink({ dispatcher }: Pick<App, 'dispatcher'>, log: Log): Promise<string | null> {
+  const [operator] = dispatcher.config.operatorKeys;
   if (operator === undefined) return null;
-  const response = await fetch(`${address}/ui-codes`, {
-    method: 'POST',
-    headers: { 'x-api-key': operator.key, 'user-agent': `doe-cli/${version}` },
-  });
-  const { url } = (await response.json()) as { url?: string };
-  return url ?? null;
+  const { key, name: person } = operator;
+  const caller: Caller = { principal: 'operator', channel: 'terminal', keyId: keyIdOf(key), person };
+  try {
+    return (await invoke(dispatcher, openPage, {}, { caller })).url;
+  } catch (error) {
+    log.warn('serve.no_sign_in_link', { error });
+    return null;
+  }
 }
 
 async function explainPort(error: unknown, { host, port }: Config): Promise<never> {

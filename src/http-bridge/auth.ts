@@ -1,5 +1,6 @@
 // Who is calling, by the key that was shown. Rights rest on this and on nothing that the request says of itself.
 import { createHash, timingSafeEqual } from 'node:crypto';
+import { keyIdOf } from '../acks/keys.js';
 import type { Config, NamedKey } from '../config.js';
 import { DispatcherError } from '../errors.js';
 import type { Caller, Principal } from '../tasks/task.js';
@@ -65,7 +66,7 @@ export function createKeyRing({ operatorKeys, agentKeys }: Pick<Config, 'operato
 const toKnown = ({ key, name }: NamedKey, principal: Principal): KnownKey => ({
   hash: sha256(key),
   principal,
-  keyId: sha256(`key-id:${key}`).toString('hex').slice(0, 12),
+  keyId: keyIdOf(key),
   person: name,
 });
 

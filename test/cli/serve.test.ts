@@ -5,8 +5,12 @@ import type { AddressInfo } from 'node:net';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { parse } from 'dotenv';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
+import { signInLink } from '../../src/cli/serve.js';
+import { silentLog } from '../../src/log.js';
 import { command, ended, event, place, type Started, smallHome } from '../helpers/doe.js';
+import { createTestApp } from '../helpers/test-app.js';
+import { createVisitor } from '../helpers/visitor.js';
 
 const slow = {
   'directives/slow.md': '---\nretry: { on_interrupt: false }\n---\n# Slow\n',
@@ -42,6 +46,19 @@ describe('doe serve', () => {
     expect(stdout).toMatch(/page {4}http:\/\/doe\.localhost:\d+\/ui/);
     const { MCP_API_KEY = '' } = parse(readFileSync(join(home, '.env')));
     expect(stdout).not.toContain(MCP_API_KEY);
+  });
+
+  test('the link at its start signs its person in; where the store gives none now, the start goes on without', async () => {
+    const app = await createTestApp({ noWorker: true });
+    const url = new URL((await signInLink(app, silentLog)) ?? '');
+    const visitor = createVisitor(app);
+    expect(url.origin).toBe(visitor.origin);
+    await visitor.post('/ui/sign-in', { code: url.searchParams.get('code') ?? '' });
+    expect((await visitor.get('/ui')).status).toBe(200);
+    vi.spyOn(app.dispatcher.store.people, 'mintNonce').mockRejectedValue(new Error('busy'));
+    const log = { ...silentLog, warn: vi.fn() };
+    expect(await signInLink(app, log)).toBeNull();
+    expect(log.warn).toHaveBeenCalledWith('serve.no_sign_in_link', expect.anything());
   });
 
   test('without a worker it says so', async () => {
