@@ -6,7 +6,7 @@ import { type Bridge, connectBridge } from './bridge.js';
 import { atTerminal } from './environment.js';
 import { follow, tellEnd } from './follow.js';
 import { type CommonOptions, settingsOf } from './home.js';
-import { note, say } from './output.js';
+import { say } from './output.js';
 
 export async function run(
   taskType: string,
@@ -33,7 +33,6 @@ export async function run(
 
 /** @returns the exit code: 1 where the task did not succeed */
 export async function followToEnd(bridge: Bridge, taskId: string): Promise<number> {
-  if (bridge.health.worker === 'off') note('No worker runs in this bridge; one must: `doe worker`.');
   const task = await follow(bridge, taskId);
   tellEnd(task);
   return task.status === 'succeeded' ? 0 : 1;

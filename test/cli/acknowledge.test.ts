@@ -1,7 +1,10 @@
 // `doe start-task` and `doe ack` at a real pseudo-terminal, and where there is none.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
+import type { Bridge } from '../../src/cli/bridge.js';
+import { followToEnd } from '../../src/cli/start-task.js';
+import type { TaskView } from '../../src/tasks/task.js';
 import { place, type Started } from '../helpers/doe.js';
 
 const prompt = 'Ctrl-C to leave it waiting: ';
@@ -196,4 +199,16 @@ describe('acknowledging at a terminal', () => {
     expect(code).toBe(0);
     expect(stdout).toContain('T-ack is succeeded');
   });
+});
+
+test('whoever follows through a bridge without a worker is not told that none runs: another process may have one', async () => {
+  const task = { task_id: 'T-1', status: 'succeeded', status_reason: null, result: null } as TaskView;
+  const answer = { task, logs: [], waits_for: null, next: '' };
+  const bridge = { url: '', health: { version: '', worker: 'off' }, get: async () => answer } as unknown as Bridge;
+  const noted = vi.spyOn(process.stderr, 'write').mockReturnValue(true);
+  const said = vi.spyOn(process.stdout, 'write').mockReturnValue(true);
+  onTestFinished(() => void vi.restoreAllMocks());
+  expect(await followToEnd(bridge, 'T-1')).toBe(0);
+  expect(noted.mock.calls).toEqual([]);
+  expect(said.mock.calls.join()).toContain('T-1 is succeeded');
 });
