@@ -1,21 +1,23 @@
 // Asks a person for the ACK of what was just shown, and sends exactly the binding of that.
 import { DispatcherError } from '../errors.js';
 import type { acknowledge, reviewTask } from '../tools/index.js';
-import { ask, assertTerminal, LeftOpen } from './ask.js';
+import { ask, assertTerminal, LeftOpen, tell } from './ask.js';
 import type { Bridge } from './bridge.js';
+import { personTypes } from './environment.js';
 import { note, say } from './output.js';
 import { type Review, showReview } from './review.js';
 import { quoted, styled, visible } from './text.js';
 
 /**
- * Shows, asks, and sends, until the acknowledgement holds. What changed in between is shown and asked for again.
+ * Shows, asks, and sends, until the acknowledgement holds. What changed in between is shown and asked for again. Where no person
+ * types, it is shown on stdout and not asked.
  * @throws LeftOpen; DispatcherError `no_terminal`, `not_allowed`, `wrong_state`
  */
 export async function acknowledgeAtTerminal(bridge: Bridge, taskId: string, actorId: string): Promise<void> {
   for (;;) {
     const review = await bridge.get<typeof reviewTask>(`/tasks/${encodeURIComponent(taskId)}/review`);
     assertWaiting(review);
-    showReview(review);
+    showReview(review, personTypes() ? tell : say);
     assertAskable(review);
     const answers = await askPerson(review);
     try {
@@ -29,7 +31,7 @@ export async function acknowledgeAtTerminal(bridge: Bridge, taskId: string, acto
       return;
     } catch (error) {
       if (!(error instanceof DispatcherError) || error.code !== 'changed_since_shown') throw error;
-      say(styled('yellow', `\n${visible(error.message)} Look again.\n`));
+      tell(styled('yellow', `\n${visible(error.message)} Look again.\n`));
     }
   }
 }
@@ -59,7 +61,7 @@ async function askPerson({ task, directive }: Review): Promise<string[]> {
     const answers = await askQuestions(directive.questions);
     await ask('Type ACK to let it run, Ctrl-C to leave it waiting: ', (word) => {
       if (word === 'ACK') return true;
-      say('Only the word ACK lets it run.');
+      tell('Only the word ACK lets it run.');
       return null;
     });
     return answers;
@@ -72,11 +74,11 @@ async function askPerson({ task, directive }: Review): Promise<string[]> {
 async function askQuestions(questions: string[]): Promise<string[]> {
   const answers: string[] = [];
   for (const question of questions) {
-    say(quoted(question));
+    tell(quoted(question));
     answers.push(
       await ask('Your answer: ', (answer) => {
         if (answer !== '') return answer;
-        say('It needs an answer.');
+        tell('It needs an answer.');
         return null;
       }),
     );

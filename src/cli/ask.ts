@@ -1,7 +1,7 @@
 // A person's answers at the terminal. A pipe is no person: nothing here reads from one.
 import { createInterface } from 'node:readline/promises';
 import { DispatcherError } from '../errors.js';
-import { atTerminal } from './environment.js';
+import { personsView, personTypes } from './environment.js';
 
 /** The person left the question open, with Ctrl-C or Ctrl-D. */
 export class LeftOpen extends Error {
@@ -13,12 +13,16 @@ export class LeftOpen extends Error {
 const interrupted = 130;
 const endOfInput = 4;
 
-/** @throws DispatcherError `no_terminal` */
-export function assertTerminal(what: string, hint: string): void {
-  if (atTerminal()) return;
-  throw new DispatcherError('no_terminal', `${what} is a person's to do at a terminal; stdin or stdout is none here.`, {
-    hint,
-  });
+/** What belongs to the question. */
+export const tell = (text = ''): void => void personsView().write(`${text}\n`);
+
+/**
+ * @param view also what was shown before must have gone to a terminal
+ * @throws DispatcherError `no_terminal`
+ */
+export function assertTerminal(what: string, hint: string, view?: NodeJS.WriteStream): void {
+  if (personTypes() && (view === undefined || view.isTTY === true)) return;
+  throw new DispatcherError('no_terminal', `${what} is a person's to do at a terminal; there is none here.`, { hint });
 }
 
 /**
@@ -26,7 +30,7 @@ export function assertTerminal(what: string, hint: string): void {
  * @throws LeftOpen
  */
 export async function ask<T>(question: string, accept: (answer: string) => T | null): Promise<T> {
-  const lines = createInterface({ input: process.stdin, output: process.stdout });
+  const lines = createInterface({ input: process.stdin, output: personsView() });
   const left = new AbortController();
   let status = endOfInput;
   lines.on('SIGINT', () => {
@@ -41,7 +45,7 @@ export async function ask<T>(question: string, accept: (answer: string) => T | n
     }
   } catch (error) {
     if (!left.signal.aborted) throw error;
-    process.stdout.write('\n');
+    tell();
     throw new LeftOpen(status);
   } finally {
     lines.close();
@@ -52,6 +56,6 @@ export async function ask<T>(question: string, accept: (answer: string) => T | n
 export const askYesNo = (question: string): Promise<boolean> =>
   ask(`${question} (yes/no) `, (answer) => {
     if (answer === 'yes' || answer === 'no') return answer === 'yes';
-    process.stdout.write('Type the whole word, yes or no.\n');
+    tell('Type the whole word, yes or no.');
     return null;
   });

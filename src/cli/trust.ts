@@ -86,7 +86,8 @@ async function trustEach(dispatcher: Dispatcher, items: Item[], { yes }: TrustOp
 }
 
 async function confirm(id: string): Promise<boolean> {
-  assertTerminal('Trusting', `Run \`doe trust ${id}\` at a terminal; in a set-up without one, add --yes.`);
+  const hint = `Run \`doe trust ${id}\` at a terminal; in a set-up without one, add --yes.`;
+  assertTerminal('Trusting', hint, process.stdout);
   return askYesNo(`Trust ${id} as shown above?`);
 }
 

@@ -96,10 +96,32 @@ describe('acknowledging at a terminal', () => {
     await bridge.call('/tasks/T-slow/cancel', {});
   });
 
-  test('a pipe is no person: the task is made and left waiting, exit 4, whatever the pipe says', async () => {
+  test.each([
+    ['out', '> out'],
+    ['all', '> all 2>&1'],
+  ])(
+    'what is said may be kept in a file (%s): the person is shown and asked at the terminal all the same',
+    async (name, redirect) => {
+      const steps: [string, string][] = [
+        ['Only the word ACK', ''],
+        [prompt, 'ACK\r'],
+      ];
+      const id = `T-${name}`;
+      const shown = await at.atTerminal(start('hello', id), [[prompt, 'yes\r'], ...steps], {}, redirect);
+      expect(shown.code).toBe(0);
+      expect(shown.stdout).toContain('# Say hello');
+      const kept = readFileSync(join(at.home, name), 'utf8');
+      expect(kept).toContain(`${id} is succeeded`);
+      expect(kept).not.toContain(prompt);
+    },
+  );
+
+  test('a pipe is no person: the task is made, shown and left waiting, exit 4, whatever the pipe says', async () => {
     const { code, stdout, stderr } = await at.doe(start('hello', 'T-pipe'), { input: 'ACK\nACK\n' });
     expect(code).toBe(4);
     expect(stdout).toContain('T-pipe was made');
+    expect(stdout).toContain('# Say hello');
+    expect(stdout).toContain('│ echo "hello $DOE_PROJECT_ID"');
     expect(stderr).toContain('doe ack T-pipe');
     expect(stderr).toContain('/ui/approvals/T-pipe');
     expect(await taskOf('T-pipe')).toMatchObject({ status: 'awaiting_ack' });

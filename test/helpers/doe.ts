@@ -53,8 +53,16 @@ export interface Place {
   doe(args: string[], options?: RunOptions): Promise<Ended>;
   /** The same, for a test that looks at it while it runs. */
   start(args: string[], options?: RunOptions): ChildProcess;
-  /** The same at a pseudo-terminal; `steps` are pairs of what to wait for and what to type. */
-  atTerminal(args: string[], steps: [string, string][], environment?: Record<string, string>): Promise<Ended>;
+  /**
+   * The same at a pseudo-terminal; `steps` are pairs of what to wait for and what to type. `redirect` is a shell's, such as
+   * `> log`, in the home; `stdout` is then what the terminal still showed.
+   */
+  atTerminal(
+    args: string[],
+    steps: [string, string][],
+    environment?: Record<string, string>,
+    redirect?: string,
+  ): Promise<Ended>;
   /** Starts `doe serve` and resolves once it is ready. */
   serve(args?: string[], environment?: Record<string, string>): Promise<Started>;
 }
@@ -130,12 +138,11 @@ export function place(files: Record<string, string> = {}): Place {
       return ended(child);
     },
     start: (args, options) => start(process.execPath, [command(), ...args], options),
-    atTerminal: (args, steps, more = {}) =>
-      ended(
-        start(python(), [terminal, JSON.stringify(steps), process.execPath, command(), ...args], {
-          environment: more,
-        }),
-      ),
+    atTerminal(args, steps, more = {}, redirect = '') {
+      const given = [process.execPath, command(), ...args];
+      const run = redirect === '' ? given : ['sh', '-c', `"$0" "$@" ${redirect}`, ...given];
+      return ended(start(python(), [terminal, JSON.stringify(steps), ...run], { environment: more }));
+    },
     async serve(args = [], more = {}) {
       const child = start(process.execPath, [command(), 'serve', '--home', home, ...args], { environment: more });
       const end = ended(child);
