@@ -131,6 +131,9 @@ async function reject(dispatcher: Dispatcher, task: Task, fields: z.output<typeo
   await orNoteRefusal(dispatcher, { task, call, actorId: fields.actor_id }, () => {
     if (!isOperator(call) && call.evidence === undefined) throw notEnough('To refuse a task', 'operator');
   });
+  // Whoever says what they refuse must mean what is there; a task whose files merely moved on may always be refused.
+  if (task.status === 'awaiting_ack' && (fields.binding ?? task.pins.binding) !== task.pins.binding)
+    await assertAsShown(dispatcher, task, fields.binding, call);
   const cancelled = await dispatcher.store.tasks.reject(
     task.id,
     byOf(call, fields.actor_id),

@@ -251,6 +251,22 @@ describe('the way of one task', () => {
     expect(task).toMatchObject({ status: 'cancelled', status_reason: 'Not now.' });
   });
 
+  test('a refusal of another binding is 409 and cancels nothing; one whose files are gone can be refused', async () => {
+    const app = await createTestApp({ noWorker: true });
+    const { task_id, binding } = await created(app);
+    const reject = (given: string) =>
+      sendJson(app, 'POST', '/mcp/acknowledge', {
+        json: { task_id, actor_id: 'me', decision: 'reject', binding: given },
+      });
+    const wrong = await reject('0'.repeat(64));
+    expect([wrong.status, wrong.json().code]).toEqual([409, 'changed_since_shown']);
+    expect((await app.dispatcher.store.tasks.get(task_id))?.status).toBe('awaiting_ack');
+    rmSync(join(app.home, 'directives/hello.md'));
+    expect((await reject(binding)).json()).toMatchObject({ ok: true, status: 'cancelled' });
+    const late = await reject('0'.repeat(64));
+    expect([late.status, late.json().code]).toEqual([409, 'wrong_state']);
+  });
+
   test('questions are answered each, as a list or its text', async () => {
     const app = await createTestApp({
       noWorker: true,
