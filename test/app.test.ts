@@ -46,8 +46,8 @@ test('a worker alone tells people the page of a doe serve with these settings, w
     const { dispatcher } = await createTestApp({ kind: 'worker', noWorker: true, settings });
     return dispatcher.approveUrl('a');
   };
-  expect(await page({ PORT: '4000' })).toBe('http://doe.localhost:4000/ui/approvals/a');
+  expect(await page({ PORT: '4000' })).toBe('http://127.0.0.1:4000/ui/approvals/a');
   expect(await page({ PORT: '4000', HOST: '10.0.0.5' })).toBe('http://10.0.0.5:4000/ui/approvals/a');
-  expect(await page({ PORT: '4000', HOST: '0.0.0.0' })).toBe('http://doe.localhost:4000/ui/approvals/a');
-  expect(await page({ PORT: '0' })).toBe('http://doe.localhost:3001/ui/approvals/a');
+  expect(await page({ PORT: '4000', HOST: '0.0.0.0' })).toBe('http://127.0.0.1:4000/ui/approvals/a');
+  expect(await page({ PORT: '0' })).toBe('http://127.0.0.1:3001/ui/approvals/a');
 });

@@ -132,8 +132,6 @@ export function parseFrontMatter(
   if (!parsed.success) return { ok: false, error: describe(parsed.error) };
   const against = unfitName(parsed.data, id) ?? contradiction(parsed.data);
   if (against !== null) return { ok: false, error: against };
-  if (parsed.data.id === undefined && !isSeen(id))
-    return { ok: false, error: `id: its default, the file’s name, ${notSeen}` };
   const schemaFault = parsed.data.payload === null ? null : assertPayloadSchema(parsed.data.payload as JsonObject);
   if (schemaFault !== null) return { ok: false, error: `payload: ${schemaFault}` };
   return { ok: true, frontMatter: toFrontMatter(parsed.data, id, firstHeading) };
@@ -143,8 +141,9 @@ type FrontMatterData = z.output<typeof frontMatterSchema>;
 
 const wantsOwners = ({ approvers, quorum }: FrontMatterData): boolean => approvers.length > 0 || quorum !== undefined;
 
-/** Why the file's name cannot stand in for the task type, where neither it nor `id` is given; null where it can, or need not. */
+/** Why the file's name cannot stand in for the id, or for the task type where neither is given; null where it can, or need not. */
 function unfitName({ id, task_type }: FrontMatterData, fileId: string): string | null {
+  if (id === undefined && !isSeen(fileId)) return `id: its default, the file's name, ${notSeen}`;
   const parsed = taskTypeSchema.safeParse(task_type ?? id ?? fileId);
   if (parsed.success) return null;
   return `task_type: the file's name ${JSON.stringify(fileId)} cannot be one, which ${parsed.error.issues[0]?.message}; give \`id\` or \`task_type\``;

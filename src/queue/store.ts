@@ -18,7 +18,10 @@ export interface Store {
    * within 100 ms for another process's. Carries no data: read `ledger.changes`. Returns the way to stop.
    */
   watch(listener: () => void): () => void;
-  /** The later of the wall clock and the newest event: what expiry is judged by, so that a clock set back revives nothing. */
+  /**
+   * The later of the wall clock and of the newest event's time with what passed since by this process's monotonic clock: what
+   * expiry is judged by, so that a clock set back revives nothing, and one that was ahead for a while lets nothing live for ever.
+   */
   now(): Promise<number>;
   /**
    * Removes log lines written before `before`, tasks that settled before it with their runs, acks, failures and bundles, and

@@ -11,12 +11,10 @@ import { createHousekeeping } from './housekeeping.js';
 import { endProcesses, processStart } from './process-group.js';
 import { removeScratches } from './result-file.js';
 
-const staleAfterMs = 7 * 24 * 60 * 60_000;
-
 export interface Rescue {
   /** One look over all leases; to be called several times a lease. */
   sweep(): Promise<void>;
-  /** Opens bundles that a crash left unopened, cancels what nobody acknowledged for a week, forgets processes that are gone, keeps house. */
+  /** Opens bundles that a crash left unopened, forgets processes that are gone, keeps house. */
   tidy(): Promise<void>;
 }
 
@@ -97,8 +95,6 @@ export function createRescue({ dispatcher, processId, random, isOurs }: RescueOp
     },
     async tidy() {
       await annealer.openMissing();
-      for (const taskId of await store.tasks.cancelStale((await store.now()) - staleAfterMs))
-        log.info('task.stale', { task_id: taskId });
       await forgetTheGone();
       await housekeeping.look();
     },

@@ -107,15 +107,24 @@ class Model {
   readonly tasks = new Map<number, Modelled>();
   paused = false;
   private births = 0;
+  private notedAt: number;
 
   constructor(
     private readonly clock: TestClock,
     private newestEvent: number,
-  ) {}
+  ) {
+    this.notedAt = clock.monotonic();
+  }
 
-  now = () => Math.max(this.clock.now(), this.newestEvent);
+  /** Ahead of the wall clock, time passes a thousandth slower than the steady one. */
+  private passed = () => Math.floor(this.newestEvent + (this.clock.monotonic() - this.notedAt) * 0.999);
+  now = () => Math.max(this.clock.now(), this.passed());
   /** An event was written now. */
-  noted = () => (this.newestEvent = this.now());
+  noted = () => {
+    const at = this.now();
+    if (at > this.passed()) [this.newestEvent, this.notedAt] = [at, this.clock.monotonic()];
+    return at;
+  };
 
   create(at: number, id: string, { trusted, priority }: { trusted: boolean; priority: number }): void {
     const status = trusted ? 'queued' : 'awaiting_ack';

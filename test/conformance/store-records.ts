@@ -297,6 +297,25 @@ export function recordConformance(under: StoreUnderTest): void {
   });
 
   describe('the time', () => {
+    it('goes on after a clock that was ahead, never back, and the wall clock catches up with it', async () => {
+      const { store, clock } = under;
+      const [hour, day] = [3_600_000, 86_400_000];
+      const note = (by = store) => by.ledger.record({ taskId: null, type: 'refused', assurance: null, data: {} }, jo);
+      clock.jump(hour);
+      await note();
+      clock.jump(-hour);
+      const ahead = await store.now();
+      expect(ahead).toBe(clock.now() + hour);
+      clock.advance(day);
+      const other = await under.connect();
+      expect(await other.now()).toBe(clock.now());
+      expect(await store.now()).toBeGreaterThan(ahead + 0.99 * day);
+      await note();
+      expect(await other.now()).toBe(await store.now());
+      clock.advance(50 * day);
+      expect([await store.now(), await other.now()]).toEqual([clock.now(), clock.now()]);
+    });
+
     it('is the clock’s, and never before the newest event', async () => {
       const { store, clock } = under;
       expect(await store.now()).toBe(clock.now());

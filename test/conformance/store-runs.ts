@@ -93,6 +93,25 @@ export function runConformance(under: StoreUnderTest): void {
       expect(await begin(claim.runId)).toBeNull();
     });
 
+    it('stays refused past its time when the acknowledgement was given under a clock far ahead that was put right', async () => {
+      const { store, clock } = under;
+      const [year, minute] = [365 * 86_400_000, 60_000];
+      clock.jump(year);
+      await queuedTask(store);
+      clock.jump(-year);
+      const claim = await claimNext();
+      const seen = [await store.now()];
+      for (const minutes of [5, 5, 4]) {
+        clock.advance(minutes * minute);
+        seen.push(await store.now());
+      }
+      expect(seen).toEqual([...seen].sort((one, other) => one - other));
+      expect(must(seen.at(-1))).toBeLessThan(must(claim.ack).expiresAt);
+      clock.advance(minute + 1000);
+      expect(await store.now()).toBeGreaterThanOrEqual(must(claim.ack).expiresAt);
+      expect(await begin(claim.runId)).toBeNull();
+    });
+
     it('is covered for an hour after the first start, and not a millisecond longer', async () => {
       const { store, clock } = under;
       await queuedTask(store);

@@ -156,7 +156,7 @@ test('what the routes answer is what the document says, answers and refusals ali
     ['POST /tasks', '/tasks', 201, task],
     ['POST /tasks', '/tasks', 200, task],
     ['POST /tasks', '/tasks', 409, { ...task, project_id: 'q' }],
-    ['POST /tasks', '/tasks', 404, { ...task, task_type: 'none' }],
+    ['POST /tasks', '/tasks', 404, { ...task, task_id: 'T2', task_type: 'none' }],
     ['POST /tasks', '/tasks', 400, { ...task, more: 1 }],
     ['GET /tasks', '/tasks', 200],
     ['GET /tasks', '/tasks?status=x', 400],

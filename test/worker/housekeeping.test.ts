@@ -66,6 +66,7 @@ it('leaves the bundle that somebody touched within the days', async () => {
   await app.call(createTask, { task_type: 'hello', project_id: 'p', actor_id: 'jo', task_id: 'a' });
   const { aid } = await app.call(recordFailure, { task_id: 'a', error_type: 'x', classification: 'unknown' });
   await app.call(dismissAnneal, { task_id: 'a' });
+  await housekeeping.look();
   clock.advance(31 * day);
   const notes = join(app.home, 'anneal-tasks', aid, 'notes.md');
   writeFileSync(notes, 'still at it');
@@ -89,4 +90,36 @@ it('prunes once an hour and seals once a minute, however often it is called', as
   clock.advance(59 * 60_000);
   await housekeeping.look();
   expect(await store.tasks.get('a')).toBeNull();
+});
+
+it('cancels what awaited its acknowledgement for a week', async () => {
+  const { clock, task, store, housekeeping } = await keptHome();
+  await task('waits', false);
+  clock.advance(7 * day);
+  await housekeeping.look();
+  expect((await store.tasks.get('waits'))?.status).toBe('awaiting_ack');
+  clock.advance(1);
+  await housekeeping.look();
+  expect((await store.tasks.get('waits'))?.status).toBe('cancelled');
+});
+
+it('throws nothing away by a date far ahead that is put right within the hour, nor afterwards, though an event has that date', async () => {
+  const { clock, task, store, housekeeping } = await keptHome();
+  await task('over', true);
+  const look = async (ms: number) => {
+    clock.advance(ms);
+    await housekeeping.look();
+  };
+  await look(0);
+  await look(60 * 60_000);
+  clock.jump(400 * day);
+  await task('of-that-date', true);
+  await look(0);
+  await look(59 * 60_000);
+  clock.jump(-400 * day);
+  await look(0);
+  await look(2 * 60 * 60_000);
+  expect(await store.now()).toBeGreaterThan(clock.now() + 399 * day);
+  expect((await store.tasks.get('over'))?.status).toBe('cancelled');
+  expect(await store.logs.tail('over', 5)).toHaveLength(1);
 });

@@ -27,6 +27,25 @@ export interface EventWriter {
 export const eventHash = (event: Omit<EventRow, 'hash'>, previous: string): string =>
   canonicalSha256({ ...event, previous });
 
+/** By so much time passes slower than the steady clock while it is ahead of the wall clock, so that it is caught up with some day. */
+const pace = 0.999;
+
+/**
+ * The time before which it cannot be: the newest known time and what has passed since this process first knew of it. So what was written
+ * by a clock that was far ahead, and was put right, neither comes back to life nor keeps time standing still.
+ */
+function createFloor({ monotonic }: Pick<Clock, 'monotonic'>): (known: number) => number {
+  let base = 0;
+  let since = monotonic();
+  return (known) => {
+    const passed = Math.floor(base + (monotonic() - since) * pace);
+    if (known <= passed) return passed;
+    base = known;
+    since = monotonic();
+    return known;
+  };
+}
+
 export function createEventWriter(db: Database, clock: Clock): EventWriter {
   const newest = db.prepare<[], { at: number }>('SELECT at FROM events ORDER BY seq DESC LIMIT 1');
   // Not the highest seq that is there: the place of a removed event is never given away again.
@@ -38,7 +57,8 @@ export function createEventWriter(db: Database, clock: Clock): EventWriter {
     `INSERT INTO events (seq, task_id, type, from_status, to_status, actor_id, principal, channel, key_id, assurance, data, at, hash)
      VALUES (@seq, @task_id, @type, @from_status, @to_status, @actor_id, @principal, @channel, @key_id, @assurance, @data, @at, @hash)`,
   );
-  const time = () => Math.max(clock.now(), newest.get()?.at ?? 0);
+  const floor = createFloor(clock);
+  const time = () => Math.max(clock.now(), floor(newest.get()?.at ?? 0));
   return {
     time,
     write({ taskId, type, from = null, to = null, assurance = null, data = {} }, by) {
@@ -56,6 +76,7 @@ export function createEventWriter(db: Database, clock: Clock): EventWriter {
         data: JSON.stringify(data),
         at: time(),
       };
+      floor(event.at);
       insert.run({ ...event, hash: eventHash(event, previous.get(taskId)?.hash ?? '') });
       return event.at;
     },
