@@ -68,14 +68,27 @@ async function list(dispatcher: Dispatcher, { task, limit, after, json }: AuditO
   return 0;
 }
 
-const row = ({ seq, at, task_id, type, from, to, actor_id, principal, channel, key_id, assurance }: Event): string[] =>
+const row = ({
+  seq,
+  at,
+  task_id,
+  type,
+  from,
+  to,
+  actor_id,
+  principal,
+  channel,
+  key_id,
+  person,
+  assurance,
+}: Event): string[] =>
   [
     String(seq),
     at.slice(0, 19).replace('T', ' '),
     task_id ?? '',
     to === null || from === to ? type : `${type}: ${from ?? 'new'} → ${to}`,
     `${actor_id} (${principal}${assurance === null ? '' : `, ack: ${assurance}`})`,
-    key_id === null ? channel : `${channel}, key ${key_id}`,
+    key_id === null ? channel : `${channel}, key ${key_id}${person === null ? '' : ` of ${person}`}`,
   ].map(visibleLine);
 
 async function verify(dispatcher: Dispatcher, { seal, json }: AuditOptions): Promise<number> {

@@ -39,6 +39,8 @@ export interface By {
   principal: Principal;
   channel: Channel;
   keyId: string | null;
+  /** Whose key it is, where the key has a name. */
+  person?: string | null;
 }
 
 /** The program itself, for moves that nobody asked for. */

@@ -20,11 +20,16 @@ const eventSchema = z.object({
   principal: z.enum(principals),
   channel: z.enum(channels),
   key_id: z.string().nullable(),
+  person: z.string().nullable().describe('Whose key it was, where actor_id is another name'),
   assurance: z.enum(assurances).nullable(),
   data: z.record(z.string(), z.unknown()),
   at: z.string(),
   hash: z.string(),
 });
+
+/** Whose key it was, where the caller gave itself another name. */
+export const personOf = ({ data: { person } }: Pick<Event, 'data'>): string | null =>
+  typeof person === 'string' ? person : null;
 
 const eventView = ({ taskId, actorId, keyId, at, ...event }: Event): z.infer<typeof eventSchema> => ({
   seq: event.seq,
@@ -36,6 +41,7 @@ const eventView = ({ taskId, actorId, keyId, at, ...event }: Event): z.infer<typ
   principal: event.principal,
   channel: event.channel,
   key_id: keyId,
+  person: personOf(event),
   assurance: event.assurance,
   data: event.data,
   at: isoTime(at),

@@ -22,6 +22,7 @@ export const byOf = ({ caller }: CallContext, actorId?: string): By => ({
   principal: caller.principal,
   channel: caller.channel,
   keyId: caller.keyId,
+  person: caller.person,
 });
 
 /** What a model may never do in a person's stead: refuse, trust, acknowledge as an operator. */

@@ -29,8 +29,11 @@ const doe = (home: string, ...args: string[]): Promise<Ended> =>
 
 async function homeWithTasks(): Promise<string> {
   const app = await createTestApp({ start: false });
-  for (const task_id of ['TASK1', 'TASK2'])
-    await app.call(createTask, { task_type: 'hello', project_id: 'p', actor_id: 'jo', task_id });
+  for (const [task_id, actor_id] of [
+    ['TASK1', 'jo'],
+    ['TASK2', 'mel'],
+  ] as const)
+    await app.call(createTask, { task_type: 'hello', project_id: 'p', actor_id, task_id });
   await app.stop();
   return app.home;
 }
@@ -40,6 +43,7 @@ it('lists who did what, of one task or of all', async () => {
   const all = await doe(home, 'audit');
   expect(all.code).toBe(0);
   expect(all.stdout).toMatch(/TASK1 +created: new → awaiting_ack +jo \(operator\) +http, key op\n/);
+  expect(all.stdout).toMatch(/TASK2 +created: new → awaiting_ack +mel \(operator\) +http, key op of jo\n/);
   const { events } = JSON.parse((await doe(home, 'audit', '--task', 'TASK2', '--json')).stdout);
   expect(events).toMatchObject([{ task_id: 'TASK2', type: 'created' }]);
 });

@@ -29,6 +29,22 @@ it('shows the newest events in their order, with who did what by which way', asy
   expect(next_after).toBeNull();
 });
 
+it('names the person of the key beside whatever name the caller gave itself', async () => {
+  const app = await createTestApp({ start: false });
+  const create = (actor_id: string, task_id: string) =>
+    app.call(createTask, { task_type: 'hello', project_id: 'p', actor_id, task_id });
+  await create('mallory', 'a');
+  await create('jo', 'b');
+  await app.call(acknowledge, { task_id: 'a', actor_id: 'mallory' });
+  const { events } = await app.call(listAudit, {});
+  expect(events.map(({ type, actor_id, person }) => [type, actor_id, person])).toEqual([
+    ['created', 'mallory', 'jo'],
+    ['created', 'jo', null],
+    ['acknowledged', 'mallory', 'jo'],
+  ]);
+  expect((await app.call(verifyAudit, {})).intact).toBe(true);
+});
+
 it('pages from any event on, and shows one task’s alone', async () => {
   const app = await threeTasks();
   const first = await app.call(listAudit, { after: 0, limit: 2 });

@@ -1,6 +1,7 @@
 // The audit trail: who did what, through which door, with which key.
 import type { Hono } from 'hono';
 import type { Event } from '../../queue/store.js';
+import { personOf } from '../../tools/audit.js';
 import type { Dispatcher } from '../../tools/dispatcher.js';
 import { verifyAudit } from '../../tools/index.js';
 import { invoke } from '../../tools/operation.js';
@@ -158,6 +159,7 @@ const Events = ({ events }: { events: Event[] }) => (
               <span class="muted">
                 {event.principal}, {event.channel}
                 {event.assurance === null ? '' : `, as ${event.assurance}`}
+                {personOf(event) === null ? '' : `, key of ${personOf(event)}`}
               </span>
             </td>
             <td data-name="Hash">

@@ -2,6 +2,7 @@
 import type { Event, RunRow } from '../../queue/store.js';
 import { movesFrom, settledStatuses } from '../../tasks/states.js';
 import { type Ack, type LogLine, type Task, visiblePayload } from '../../tasks/task.js';
+import { personOf } from '../../tools/audit.js';
 import type { PageContext } from './env.js';
 import { eventDetail, eventText, eventTone } from './events.js';
 import { Csrf, Frame } from './layout.js';
@@ -109,7 +110,8 @@ export const TaskPage = ({ context, task, events, hasEarlier, runs, acks, lines 
             <span class="muted">
               (<At at={event.at} />
               {event.assurance === null ? '' : `, as ${event.assurance}`}
-              {`, ${event.channel}`})
+              {`, ${event.channel}`}
+              {personOf(event) === null ? '' : `, key of ${personOf(event)}`})
             </span>
             {eventDetail(event) === '' ? null : <div>{plainText(eventDetail(event))}</div>}
           </li>

@@ -46,6 +46,10 @@ function createFloor({ monotonic }: Pick<Clock, 'monotonic'>): (known: number) =
   };
 }
 
+/** A key's name is the person: it stands beside whatever other name the caller gave itself. */
+const personBeside = ({ person, actorId }: By): { person?: string } =>
+  person == null || person === actorId ? {} : { person };
+
 export function createEventWriter(db: Database, clock: Clock): EventWriter {
   const newest = db.prepare<[], { at: number }>('SELECT at FROM events ORDER BY seq DESC LIMIT 1');
   // Not the highest seq that is there: the place of a removed event is never given away again.
@@ -73,7 +77,7 @@ export function createEventWriter(db: Database, clock: Clock): EventWriter {
         channel: by.channel,
         key_id: by.keyId,
         assurance,
-        data: JSON.stringify(data),
+        data: JSON.stringify({ ...data, ...personBeside(by) }),
         at: time(),
       };
       floor(event.at);
