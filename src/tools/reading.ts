@@ -15,7 +15,7 @@ import {
 } from '../tasks/task.js';
 import type { Dispatcher } from './dispatcher.js';
 import { defineOperation } from './operation.js';
-import { directiveSummary, directiveSummarySchema, requireTask } from './views.js';
+import { directiveSummary, directiveSummarySchema, requireTask, textFrom } from './views.js';
 
 const readOnly = { readOnlyHint: true, destructiveHint: false, idempotentHint: true, openWorldHint: false } as const;
 const pageLimit = z.int().min(1).max(200).optional().describe('At most so many; default 50');
@@ -49,7 +49,7 @@ export const readDirective = defineOperation({
   name: 'read_directive',
   title: 'Read a directive',
   description:
-    'The whole text of a directive, its payload schema and what it needs. Use it before create_task when you must know the payload. Next: create_task.',
+    'The text of a directive, its payload schema and what it needs. Use it before create_task when you must know the payload, and with offset for the rest of a long text. Next: create_task.',
   input: z.object({
     id: z.string().min(1).max(128),
     sha256: z
@@ -57,6 +57,7 @@ export const readDirective = defineOperation({
       .regex(/^[0-9a-f]{64}$/, 'must be a lower-case sha256')
       .optional()
       .describe('One revision; the present one where absent'),
+    offset: z.int().min(0).optional().describe('Only content from this character on'),
   }),
   output: directiveSummarySchema.extend({
     content: z.string(),
@@ -69,14 +70,14 @@ export const readDirective = defineOperation({
   }),
   annotations: readOnly,
   tool: true,
-  async run(dispatcher, { id, sha256 }) {
+  async run(dispatcher, { id, sha256, offset }) {
     const directive = await dispatcher.directives.byId(id);
     if (directive === null) throw noDirective(id);
-    const present = { ...directiveSummary(directive), content: directive.content };
+    const present = { ...directiveSummary(directive), content: textFrom(directive.content, offset) };
     if (sha256 !== undefined && sha256 !== directive.sha256) {
       const content = await revisionText(dispatcher, id, sha256);
       if (content === null) throw noDirective(`${id} of revision ${sha256}`);
-      return { ...present, sha256, content, ...nothingInForce };
+      return { ...present, sha256, content: textFrom(content, offset), ...nothingInForce };
     }
     if (directive.kind !== 'task') return { ...present, ...nothingInForce };
     const policy = effectivePolicy(

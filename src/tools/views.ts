@@ -117,6 +117,19 @@ export const directiveSummary = (directive: Directive): z.infer<typeof directive
   error: directive.kind === 'broken' ? directive.error : null,
 });
 
+/**
+ * The text from a character (UTF-16 code unit) on, never from between the halves of one.
+ * @throws DispatcherError `invalid_input` beyond its end
+ */
+export function textFrom(text: string, offset = 0): string {
+  if (offset > text.length)
+    throw new DispatcherError('invalid_input', `offset is ${offset}, and content has ${text.length} characters.`, {
+      hint: 'Read from the beginning, without offset.',
+    });
+  const halved = /^[\ud800-\udbff][\udc00-\udfff]/.test(text.slice(Math.max(0, offset - 1), offset + 1));
+  return text.slice(offset > 0 && halved ? offset - 1 : offset);
+}
+
 /** `payload_json` as callers may give it. */
 export const payloadInput = z.union([z.string(), z.record(z.string(), z.unknown())]);
 

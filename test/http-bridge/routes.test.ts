@@ -453,6 +453,15 @@ describe('reading', () => {
     expect([none.status, none.json().code]).toEqual([404, 'directive_not_found']);
   });
 
+  test('a directive is read from a character on, and one beyond its end is 400', async () => {
+    const app = await createTestApp({ noWorker: true });
+    const content = (await app.dispatcher.directives.byId('hello'))?.content ?? '';
+    const read = async (offset: number) => (await app.request(`/directives/hello?offset=${offset}`)).json();
+    expect(await read(10)).toMatchObject({ ok: true, content: content.slice(10) });
+    expect(await read(content.length)).toMatchObject({ ok: true, content: '' });
+    expect(await read(content.length + 1)).toMatchObject({ ok: false, code: 'invalid_input' });
+  });
+
   test('automations are listed, run, planned, and refused by name', async () => {
     const app = await createTestApp({ noWorker: true });
     const { automations } = (await sendJson(app, 'GET', '/automations')).json() as { automations: { name: string }[] };
