@@ -6,12 +6,15 @@ import type {
   McpServer,
   ServerContext,
 } from '@modelcontextprotocol/server';
+import type { z } from 'zod';
 import { DispatcherError } from '../errors.js';
 import type { Dispatcher } from '../tools/dispatcher.js';
-import { acknowledge, operations, taskStatus } from '../tools/index.js';
-import { type AnyOperation, type CallContext, invoke, validTraceparent } from '../tools/operation.js';
+import { acknowledge, createTask, operations, readDirective, taskStatus } from '../tools/index.js';
+import { type AnyOperation, type CallContext, validTraceparent } from '../tools/operation.js';
 import type { Backend, Connection } from './connection.js';
+import { moreOfCreated, readPart } from './directive-part.js';
 import { createAskPerson } from './elicit-ack.js';
+import { fittingPage } from './fitting-page.js';
 import { followTask } from './follow-task.js';
 import { type ResultOptions, toolError, toolResult } from './tool-result.js';
 import { withNote } from './untrusted.js';
@@ -49,17 +52,25 @@ export function createCallTool({ server, backend, connection, waitMs }: ToolCall
         const answer = await askPerson(dispatcher, input, { connection, context, call });
         return 'inputRequests' in answer ? answer : toolResult(answer, { redact, links: linksOf(answer) });
       }
+      const options = { redact, ...wayOn(name, input) };
+      if (operation === readDirective) {
+        const { value, more } = await readPart(dispatcher, input, call);
+        return toolResult(value, { ...options, more, links: linksOf(value) });
+      }
       const value =
         operation === taskStatus
-          ? await followTask(dispatcher, input, { connection, context, call })
-          : await invoke(dispatcher, operation, input, call);
-      return toolResult(withNote(name, value), { redact, links: linksOf(value), ...moreOf(operation, input) });
+          ? withNote(name, await followTask(dispatcher, input, { connection, context, call }))
+          : await fittingPage(dispatcher, { operation, input, call }, options);
+      const more = operation === createTask ? moreOfCreated(value as Created) : options.more;
+      return toolResult(value, { ...options, more, links: linksOf(value) });
     } catch (error) {
       if (!(error instanceof DispatcherError)) log?.error('mcp.tool_failed', { tool: name, error });
       return toolError(error, { redact });
     }
   };
 }
+
+type Created = z.input<typeof createTask.output>;
 
 const tools = new Map(operations.filter(({ tool }) => tool).map((operation) => [operation.name, operation]));
 
@@ -101,19 +112,22 @@ const link = (uri: string, title: string, mimeType: string): ContentBlock => ({
 });
 
 /** The way to what a cut answer left out. */
-function moreOf({ name }: AnyOperation, input: object): Pick<ResultOptions, 'more' | 'fromStart'> {
-  const { id, task_id, after } = input as { id?: string; task_id?: string; after?: number };
-  if (name === 'create_task')
-    return { more: 'Read the whole directive with the resource directive://… that is linked.' };
-  if (name === 'read_directive') return { more: `Read the whole of it as the resource directive://${id}.` };
+function wayOn(name: string, input: object): Pick<ResultOptions, 'more' | 'fromStart'> {
+  const { task_id, after } = input as { task_id?: string; after?: number };
+  const say = (way: string, fromStart = false) => ({ more: () => ({ way }), fromStart });
+  const whole = (id: string) => `the resource task://${id}, or \`doe status ${id} --json\` in a terminal`;
   if (name === 'task_status' && after !== undefined)
-    return { more: 'Later log lines: call again with the last log id as after.', fromStart: true };
+    return say(
+      `Later log lines: call again with the last log id as after. The whole task: ${whole(String(task_id))}.`,
+      true,
+    );
   if (name === 'task_status')
-    return {
-      more: `All log lines: with after 0, or as the resource task://${task_id}/log; the rest: task://${task_id}.`,
-    };
-  if (name === 'list_tasks' || name === 'list_directives')
-    return { more: 'Ask with limit 10 and go on with next_cursor.' };
-  if (name === 'run_automation') return { more: 'Run it again with params that ask for less.' };
+    return say(
+      `All log lines: with after 0, or as the resource task://${task_id}/log. The whole task: ${whole(String(task_id))}.`,
+    );
+  if (name === 'list_tasks') return say(`The whole of a task: ${whole('{task_id}')}.`);
+  if (name === 'list_directives') return say('The whole of one: read_directive.');
+  if (name === 'list_automations') return say('All of them, whole: `doe automations --json` in a terminal.');
+  if (name === 'run_automation') return say('Run it again with params that ask for less.');
   return {};
 }
