@@ -185,14 +185,11 @@ test('asked by task, an ack holds for an hour of retries after the first start, 
     store.tasks.settle(settlementOf({ id: runId, taskId: task_id, processId: 'one' }, move));
   const told = () => app.call(validateAck, { task_id });
   const first = await start();
-  clock.advance(2 * 60 * 60_000);
-  expect(await told()).toMatchObject({ task_status: 'running' });
-  clock.jump(-2 * 60 * 60_000);
   await settle(first?.run.id);
   clock.advance(60 * 60_000 - 1);
   expect(await told()).toMatchObject({ task_status: 'queued', expires_at: isoTime(begunAt + 60 * 60_000) });
   const second = await start();
-  clock.advance(1);
+  clock.advance(60 * 60_000);
   expect(await told()).toMatchObject({ task_status: 'running' });
   await settle(second?.run.id);
   expect((await refusalOf(told)).code).toBe('token_expired');
