@@ -6,6 +6,7 @@ import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { python } from './python.js';
 
 const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 const built = join(root, 'dist', 'command', 'index.js');
@@ -13,6 +14,8 @@ const built = join(root, 'dist', 'command', 'index.js');
 export function setup(): () => void {
   const temporary = mkdtempSync(join(tmpdir(), 'doe-tests-'));
   process.env.TMPDIR = temporary;
+  // Found first, so that no process has to ask a version manager's shim again.
+  process.env.PATH = `${dirname(python())}:${process.env.PATH}`;
   const removeBuild = provideCommand();
   return () => {
     removeBuild();
