@@ -9,13 +9,13 @@ const operator = operatorKey.slice(operatorKey.indexOf(':') + 1);
 const files = {
   'directives/steps.md': '---\nretry: { count: 0 }\n---\n# Steps\n',
   'execution/steps.mjs': `
-import { existsSync } from 'node:fs';
-import { watch } from 'node:fs/promises';
-async function gate(name) {
-  const news = watch('gates')[Symbol.asyncIterator]();
-  const first = news.next();
-  for (let next = first; !existsSync('gates/' + name); next = news.next()) await next;
-}
+import { existsSync, watch } from 'node:fs';
+const gate = (name) =>
+  new Promise((resolve) => {
+    const look = () => existsSync('gates/' + name) && (news.close(), resolve());
+    const news = watch('gates', look);
+    look();
+  });
 console.log('\\u001b[32mfirst line\\u001b[0m');
 await gate('one');
 console.log('::progress:: 40 half\\u200b way');

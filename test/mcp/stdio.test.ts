@@ -1,7 +1,6 @@
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { watch } from 'node:fs/promises';
+import { existsSync, readdirSync, readFileSync, watch } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -214,16 +213,17 @@ async function startTask(line: Line, task_type: string): Promise<string> {
 }
 
 /** What a script wrote into a file, once it has. */
-async function written(path: string): Promise<string> {
-  const news = watch(dirname(path))[Symbol.asyncIterator]();
-  for (let next = news.next(); ; next = news.next()) {
-    const text = existsSync(path) ? readFileSync(path, 'utf8').trim() : '';
-    if (text !== '') {
-      await news.return?.();
-      return text;
-    }
-    await next;
-  }
+function written(path: string): Promise<string> {
+  return new Promise((resolve) => {
+    const look = () => {
+      const text = existsSync(path) ? readFileSync(path, 'utf8').trim() : '';
+      if (text === '') return;
+      news.close();
+      resolve(text);
+    };
+    const news = watch(dirname(path), look);
+    look();
+  });
 }
 
 /** How the task ended, as a later process of the home sees it. */
@@ -391,13 +391,11 @@ describe('the end of stdin, and nothing else', () => {
     const home = newHome({
       'directives/brief.md': '---\nretry: { count: 0 }\n---\nBrief.\n',
       'execution/brief.mjs': `
-import { existsSync, writeFileSync } from 'node:fs';
-import { watch } from 'node:fs/promises';
-const news = watch('.')[Symbol.asyncIterator]();
-let next = news.next();
+import { existsSync, watch, writeFileSync } from 'node:fs';
+const look = () => existsSync('gate') && process.exit(0);
+watch('.', look);
 writeFileSync('pid', String(process.pid));
-for (; !existsSync('gate'); next = news.next()) await next;
-process.exit(0);
+look();
 `,
     });
     const line = rawLine(['--home', home]);
