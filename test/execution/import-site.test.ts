@@ -11,7 +11,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { afterAll, beforeEach, describe, expect, test } from 'vitest';
 import { temporaryFolder, writeFiles } from '../helpers/test-app.js';
 import {
@@ -122,16 +122,27 @@ site.writestr('.well-known/security.txt', 'x')`,
     expect(readdirSync(join(home, 'sites/client1/assets'))).toEqual(['site.css']);
   });
 
-  test('may hold folders of its own, empty ones too, and exactly 10,000 files', async () => {
+  test('may hold folders of its own, empty ones too', async () => {
     writeZip(
       join(home, 'client1.zip'),
       `site.writestr('empty/', '')
 site.writestr('a/', '')
 site.writestr('a/b/c.html', 'x')
-for number in range(9999): site.writestr(f'a/{number}', '')`,
+site.writestr('a/d', '')`,
     );
-    expect((await importSite()).result).toEqual({ site_dir: 'sites/client1', files: 10_000, bytes: 1 });
+    expect((await importSite()).result).toEqual({ site_dir: 'sites/client1', files: 2, bytes: 1 });
     expect(readdirSync(join(home, 'sites/client1/empty'))).toEqual([]);
+  });
+
+  test('may have exactly 10,000 files: to write them all takes longer than all else here, so the counting alone is asked', () => {
+    makeWithPython(
+      `import sys, zipfile
+sys.path.insert(0, sys.argv[1])
+import import_site
+import_site.check_numbers([(zipfile.ZipInfo(f'a/{number}'), ['a', str(number)]) for number in range(10_000)])
+`,
+      dirname(script),
+    );
   });
 
   test('never brings execute permission or setuid along', async () => {
