@@ -7,6 +7,7 @@ export default defineConfig({
       'test/browser/**',
       'test/chaos/**',
       'test/docs/**',
+      'test/execution/attacked/**',
       'test/external/**',
       'test/http-bridge/bad-input.test.ts',
       'test/model/**',

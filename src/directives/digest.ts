@@ -78,7 +78,7 @@ interface Found {
   links: [name: string, digest: string][];
 }
 
-const longestMatchMs = 1000;
+const longestMatchMs = 500;
 
 /** Stars multiply each other's work, and groups that repeat have no bound at all: such patterns are matched against the clock. */
 const isCostly = (pattern: string): boolean => /[()+]/.test(pattern) || (pattern.match(/\*+/g) ?? []).length > 2;

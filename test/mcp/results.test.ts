@@ -73,6 +73,37 @@ async function everyPage(client: TestClient, name: string, limit: number | undef
   return { entries, truncated };
 }
 
+// Which entries stand on a page is decided before any SDK sees it: one client tells as much as three.
+
+test('paging through tasks yields each exactly once, whatever the limit, also with large payloads and results', async () => {
+  const app = await createTestApp({ files: { ...helloHome, ...files, 'result.json': JSON.stringify([wide, wide]) } });
+  const made = await manyTasks(app);
+  const client = await connect('2.x modern', { kind: 'http', url: `${app.address}/mcp`, key: operator });
+  await client.raw.listTools();
+  for (const limit of [undefined, 4, 15, 200]) {
+    const { entries, truncated } = await everyPage(client, 'list_tasks', limit);
+    expect(entries.map(({ task_id }) => task_id)).toEqual(made);
+    for (const { payload } of entries) expect([typeof payload, Array.isArray(payload)]).toEqual(['object', false]);
+    const results = entries.filter(({ status }) => status === 'succeeded').map(({ result }) => result);
+    expect(results.map(Array.isArray)).toEqual([true, true, true]);
+    expect(truncated.join()).toMatch(/tasks\[\]\.payload.*task:\/\/\{task_id\}.*doe status/);
+  }
+});
+
+test('paging through directives yields each exactly once, whatever the limit', async () => {
+  const many = Object.fromEntries(
+    Array.from({ length: 40 }, (_, index) => [`directives/part-${index}.md`, `# ${`Part ${index} `.repeat(20)}\n`]),
+  );
+  const app = await createTestApp({ noWorker: true, files: many });
+  const client = await connect('2.x modern', { kind: 'http', url: `${app.address}/mcp`, key: operator });
+  const ids = (await app.dispatcher.directives.list()).map(({ id }) => id);
+  expect(ids).toHaveLength(40);
+  for (const limit of [undefined, 10, 30])
+    expect((await everyPage(client, 'list_directives', limit)).entries.map(({ id }) => id)).toEqual(ids);
+  const lost = await client.call('list_directives', { cursor: 'directives/gone.md' });
+  expect(JSON.parse(textOf(lost))).toMatchObject({ code: 'invalid_input' });
+});
+
 describe.each(sdks)('SDK %s', (sdk) => {
   test('a long log and a long result are cut, say so, and lead to the whole', async () => {
     const lines = Array.from({ length: 400 }, (_, index) => `line ${index} ${'.'.repeat(60)}`);
@@ -126,35 +157,6 @@ describe.each(sdks)('SDK %s', (sdk) => {
     }
     const whole = await client.raw.readResource({ uri: 'directive://long' });
     expect(whole.contents[0].text).toBe(content);
-  });
-
-  test('paging through tasks yields each exactly once, whatever the limit, also with large payloads and results', async () => {
-    const app = await createTestApp({ files: { ...helloHome, ...files, 'result.json': JSON.stringify([wide, wide]) } });
-    const made = await manyTasks(app);
-    const client = await connect(sdk, { kind: 'http', url: `${app.address}/mcp`, key: operator });
-    await client.raw.listTools();
-    for (const limit of [undefined, 4, 15, 200]) {
-      const { entries, truncated } = await everyPage(client, 'list_tasks', limit);
-      expect(entries.map(({ task_id }) => task_id)).toEqual(made);
-      for (const { payload } of entries) expect([typeof payload, Array.isArray(payload)]).toEqual(['object', false]);
-      const results = entries.filter(({ status }) => status === 'succeeded').map(({ result }) => result);
-      expect(results.map(Array.isArray)).toEqual([true, true, true]);
-      expect(truncated.join()).toMatch(/tasks\[\]\.payload.*task:\/\/\{task_id\}.*doe status/);
-    }
-  });
-
-  test('paging through directives yields each exactly once, whatever the limit', async () => {
-    const many = Object.fromEntries(
-      Array.from({ length: 40 }, (_, index) => [`directives/part-${index}.md`, `# ${`Part ${index} `.repeat(20)}\n`]),
-    );
-    const app = await createTestApp({ noWorker: true, files: many });
-    const client = await connect(sdk, { kind: 'http', url: `${app.address}/mcp`, key: operator });
-    const ids = (await app.dispatcher.directives.list()).map(({ id }) => id);
-    expect(ids).toHaveLength(40);
-    for (const limit of [undefined, 10, 30])
-      expect((await everyPage(client, 'list_directives', limit)).entries.map(({ id }) => id)).toEqual(ids);
-    const lost = await client.call('list_directives', { cursor: 'directives/gone.md' });
-    expect(JSON.parse(textOf(lost))).toMatchObject({ code: 'invalid_input' });
   });
 
   test('a long log is read from its first line to its last with after', async () => {

@@ -2,8 +2,8 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { temporaryFolder, writeFiles } from '../helpers/test-app.js';
-import { type BridgeOptions, makeHome, runKey, runScript, shipped, startBridge, token } from './bridge.js';
+import { temporaryFolder, writeFiles } from '../../helpers/test-app.js';
+import { type BridgeOptions, makeHome, runKey, runScript, shipped, startBridge, token } from '../bridge.js';
 
 /** Runs a shipped script in a home with these files, against a bridge with this integration. */
 async function play(

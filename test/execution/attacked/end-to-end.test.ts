@@ -3,14 +3,14 @@ import { createHash } from 'node:crypto';
 import { cpSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { expect, test } from 'vitest';
-import { createAirtable } from '../../src/integrations/airtable.js';
-import { createN8n } from '../../src/integrations/n8n.js';
-import { createNetlify } from '../../src/integrations/netlify.js';
-import { acknowledge, createTask } from '../../src/tools/index.js';
-import { createTestApp, type TestAppOptions, temporaryFolder, writeFiles } from '../helpers/test-app.js';
-import { logOf, trustAll } from '../helpers/worker-home.js';
-import { type Service, startService } from '../integrations/service.js';
-import { makeWithPython, shipped } from './bridge.js';
+import { createAirtable } from '../../../src/integrations/airtable.js';
+import { createN8n } from '../../../src/integrations/n8n.js';
+import { createNetlify } from '../../../src/integrations/netlify.js';
+import { acknowledge, createTask } from '../../../src/tools/index.js';
+import { createTestApp, type TestAppOptions, temporaryFolder, writeFiles } from '../../helpers/test-app.js';
+import { logOf, trustAll } from '../../helpers/worker-home.js';
+import { type Service, startService } from '../../integrations/service.js';
+import { makeWithPython, shipped } from '../bridge.js';
 
 const key = 'a-key-of-a-service-0123456789';
 

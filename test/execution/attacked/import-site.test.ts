@@ -13,7 +13,7 @@ import {
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeEach, describe, expect, test } from 'vitest';
-import { temporaryFolder, writeFiles } from '../helpers/test-app.js';
+import { temporaryFolder, writeFiles } from '../../helpers/test-app.js';
 import {
   makeHome,
   makeWithPython,
@@ -23,7 +23,7 @@ import {
   shipped,
   startBridge,
   token,
-} from './bridge.js';
+} from '../bridge.js';
 
 const script = join(shipped, 'import_site.py');
 const goodSite = `site.writestr('index.html', '<h1>new</h1>')
