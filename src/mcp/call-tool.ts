@@ -10,11 +10,11 @@ import type { z } from 'zod';
 import { DispatcherError } from '../errors.js';
 import type { Dispatcher } from '../tools/dispatcher.js';
 import { acknowledge, createTask, operations, readDirective, taskStatus } from '../tools/index.js';
-import { type AnyOperation, type CallContext, validTraceparent } from '../tools/operation.js';
+import { type AnyOperation, type CallContext, invoke, validTraceparent } from '../tools/operation.js';
 import type { Backend, Connection } from './connection.js';
 import { moreOfCreated, readPart } from './directive-part.js';
 import { createAskPerson } from './elicit-ack.js';
-import { fittingPage } from './fitting-page.js';
+import { fittingPage, hasPages } from './fitting-page.js';
 import { followTask } from './follow-task.js';
 import { type ResultOptions, toolError, toolResult } from './tool-result.js';
 import { withNote } from './untrusted.js';
@@ -52,7 +52,8 @@ export function createCallTool({ server, backend, connection, waitMs }: ToolCall
         const answer = await askPerson(dispatcher, input, { connection, context, call });
         return 'inputRequests' in answer ? answer : toolResult(answer, { redact, links: linksOf(answer) });
       }
-      const options = { redact, ...wayOn(name, input) };
+      // Who reads a log on from a line wants it from there, anybody else its end.
+      const options: ResultOptions = { redact, more: () => ({ way: wayOn(name, input) }), fromStart: 'after' in input };
       if (operation === readDirective) {
         const { value, more } = await readPart(dispatcher, input, call);
         return toolResult(value, { ...options, more, links: linksOf(value) });
@@ -60,7 +61,9 @@ export function createCallTool({ server, backend, connection, waitMs }: ToolCall
       const value =
         operation === taskStatus
           ? withNote(name, await followTask(dispatcher, input, { connection, context, call }))
-          : await fittingPage(dispatcher, { operation, input, call }, options);
+          : hasPages(operation)
+            ? await fittingPage(dispatcher, { operation, input, call }, options)
+            : withNote(name, await invoke(dispatcher, operation, input, call));
       const more = operation === createTask ? moreOfCreated(value as Created) : options.more;
       return toolResult(value, { ...options, more, links: linksOf(value) });
     } catch (error) {
@@ -111,23 +114,22 @@ const link = (uri: string, title: string, mimeType: string): ContentBlock => ({
   mimeType,
 });
 
-/** The way to what a cut answer left out. */
-function wayOn(name: string, input: object): Pick<ResultOptions, 'more' | 'fromStart'> {
+/** The way to what a cut answer left out; asked for only where one is. */
+function wayOn(name: string, input: object): string {
   const { task_id, after } = input as { task_id?: string; after?: number };
-  const say = (way: string, fromStart = false) => ({ more: () => ({ way }), fromStart });
   const whole = (id: string) => `the resource task://${id}, or \`doe status ${id} --json\` in a terminal`;
-  if (name === 'task_status' && after !== undefined)
-    return say(
-      `Later log lines: call again with the last log id as after. The whole task: ${whole(String(task_id))}.`,
-      true,
-    );
-  if (name === 'task_status')
-    return say(
-      `All log lines: with after 0, or as the resource task://${task_id}/log. The whole task: ${whole(String(task_id))}.`,
-    );
-  if (name === 'list_tasks') return say(`The whole of a task: ${whole('{task_id}')}.`);
-  if (name === 'list_directives') return say('The whole of one: read_directive.');
-  if (name === 'list_automations') return say('All of them, whole: `doe automations --json` in a terminal.');
-  if (name === 'run_automation') return say('Run it again with params that ask for less.');
-  return {};
+  switch (name) {
+    case 'task_status':
+      return `${after === undefined ? `All log lines: with after 0, or as the resource task://${task_id}/log.` : 'Later log lines: call again with the last log id as after.'} The whole task: ${whole(String(task_id))}.`;
+    case 'list_tasks':
+      return `The whole of a task: ${whole('{task_id}')}.`;
+    case 'list_directives':
+      return 'The whole of one: read_directive.';
+    case 'list_automations':
+      return 'All of them, whole: `doe automations --json` in a terminal.';
+    case 'run_automation':
+      return 'Run it again with params that ask for less.';
+    default:
+      return 'Ask for less, or read the resource that is linked.';
+  }
 }

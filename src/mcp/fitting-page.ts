@@ -8,16 +8,17 @@ import { withNote } from './untrusted.js';
 /** The fields that hold the entries of lists with a limit and a cursor. */
 const lists: Record<string, string> = { list_tasks: 'tasks', list_directives: 'directives' };
 
-/** The operation's answer, with no more entries than `toolResult` shows with these options. What has no pages is asked once. */
+export const hasPages = ({ name }: AnyOperation): boolean => name in lists;
+
+/** The operation's answer, with no more entries than `toolResult` shows with these options. */
 export async function fittingPage(
   dispatcher: Dispatcher,
   { operation, input, call }: { operation: AnyOperation; input: object; call: CallContext },
   options: ResultOptions,
 ): Promise<object> {
   const ask = (limited: object) => invoke(dispatcher, operation, { ...input, ...limited }, call);
-  const list = lists[operation.name];
+  const list = lists[operation.name] ?? '';
   let page = withNote(operation.name, await ask({}));
-  if (list === undefined) return page;
   // What is listed may change meanwhile; the limit only falls.
   for (;;) {
     const limit = entriesThatFit(page, list, options);

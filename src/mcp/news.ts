@@ -31,7 +31,7 @@ export interface Source {
   stop(): void;
 }
 
-/** The feed begins when it is first asked for; `need` is called when the dispatcher itself is. */
+/** The feed begins when it is first asked for; `need` is called when the dispatcher itself first is. */
 export function createSource(dispatcher: Promise<Dispatcher>, need = () => {}): Source {
   let feed: NewsFeed | undefined;
   const news = async () => {
@@ -39,16 +39,14 @@ export function createSource(dispatcher: Promise<Dispatcher>, need = () => {}): 
     feed ??= createNewsFeed(known);
     return feed;
   };
-  const open = once(async () => {
+  const backend = once(async () => {
+    need();
     await (await news()).ready;
     return dispatcher;
   });
   return {
     news,
-    backend() {
-      need();
-      return open();
-    },
+    backend,
     stop: () => feed?.stop(),
   };
 }

@@ -2,14 +2,16 @@
 import type { JSONRPCMessage, RequestId } from '@modelcontextprotocol/server';
 
 /** What was asked in one JSON array is answered in one (JSON-RPC 2.0, section 6). */
-interface Batch {
+export interface Batch {
   open: number;
   answers: JSONRPCMessage[];
 }
 
+export const newBatch = (): Batch => ({ open: 0, answers: [] });
+
 export interface OpenRequests {
-  /** These came; `asBatch`: in one array. */
-  note(messages: JSONRPCMessage[], asBatch: boolean): void;
+  /** It came, in a batch or alone. */
+  note(message: JSONRPCMessage, batch: Batch | null): void;
   /** Sends an answer, that of a batch with its last one. */
   answer(id: RequestId, answer: JSONRPCMessage): Promise<void>;
   /** Resolves once nothing is open. */
@@ -24,14 +26,6 @@ export function createOpenRequests(send: (message: JSONRPCMessage | JSONRPCMessa
   const open = new Map<RequestId, Batch | null>();
   let announce = () => {};
 
-  const noteOne = (message: JSONRPCMessage, batch: Batch | null) => {
-    if (!('method' in message)) return;
-    if (message.method === 'notifications/cancelled') void settle(message.params?.requestId as RequestId);
-    if (!('id' in message) || message.method === neverAnswered) return;
-    open.set(message.id, batch);
-    if (batch !== null) batch.open += 1;
-  };
-
   const settle = async (id: RequestId, answer?: JSONRPCMessage): Promise<void> => {
     const batch = open.get(id) ?? null;
     const due = batch === null ? answer : answerOf(batch, answer);
@@ -44,9 +38,13 @@ export function createOpenRequests(send: (message: JSONRPCMessage | JSONRPCMessa
   };
 
   return {
-    note(messages, asBatch) {
-      const batch = asBatch ? { open: 0, answers: [] } : null;
-      for (const message of messages) noteOne(message, batch);
+    note(message, batch) {
+      if (!('method' in message)) return;
+      // Who takes back a request of a batch may get the answers of the others; a line that is broken tells so itself.
+      if (message.method === 'notifications/cancelled') settle(message.params?.requestId as RequestId).catch(() => {});
+      if (!('id' in message) || message.method === neverAnswered) return;
+      open.set(message.id, batch);
+      if (batch !== null) batch.open += 1;
     },
     answer: settle,
     none: () => (open.size === 0 ? Promise.resolve() : new Promise<void>((resolve) => (announce = resolve))),

@@ -7,7 +7,7 @@ import {
   STDIO_DEFAULT_MAX_BUFFER_SIZE,
   type Transport,
 } from '@modelcontextprotocol/server';
-import { createOpenRequests } from './open-requests.js';
+import { type Batch, createOpenRequests, newBatch } from './open-requests.js';
 
 /** The revisions whose receivers must take batches (MCP 2025-03-26, base protocol, "Batching"); later ones know none. */
 const batching: readonly unknown[] = ['2024-11-05', '2025-03-26'];
@@ -33,32 +33,45 @@ export function createStdioLine({ stdin, write, onEnd }: StdioLineOptions): Stdi
   const open = createOpenRequests(send);
 
   let takesBatches = false;
-  /** Nothing where it fails: what cannot be read is passed over. */
-  const attempt = <T>(work: () => T): T[] => {
+  const fail = (error: unknown) => transport.onerror?.(error as Error);
+
+  const read = (line: string) => {
     try {
-      return [work()];
+      const said: unknown = JSON.parse(line);
+      if (takesBatches && Array.isArray(said)) readBatch(said);
+      else deliver(noted(said, null));
     } catch (error) {
-      transport.onerror?.(error as Error);
-      return [];
+      fail(error);
     }
   };
-  const read = (line: string) => {
-    const [said] = attempt<unknown>(() => JSON.parse(line));
-    if (said === undefined) return;
-    const isBatch = takesBatches && Array.isArray(said);
-    const messages = (isBatch ? said : [said]).flatMap((one) => attempt(() => parseJSONRPCMessage(one)));
-    open.note(messages, isBatch);
-    for (const message of messages) {
-      if ('method' in message && message.method === 'initialize')
-        takesBatches = batching.includes(message.params?.protocolVersion);
-      transport.onmessage?.(message);
-    }
+  /** What of it cannot be read is passed over. All are known before the first is answered. */
+  const readBatch = (said: unknown[]) => {
+    const batch = newBatch();
+    const messages = said.flatMap((one) => {
+      try {
+        return [noted(one, batch)];
+      } catch (error) {
+        fail(error);
+        return [];
+      }
+    });
+    messages.forEach(deliver);
+  };
+  const noted = (said: unknown, batch: Batch | null): JSONRPCMessage => {
+    const message = parseJSONRPCMessage(said);
+    open.note(message, batch);
+    return message;
+  };
+  const deliver = (message: JSONRPCMessage) => {
+    if ('method' in message && message.method === 'initialize')
+      takesBatches = batching.includes(message.params?.protocolVersion);
+    transport.onmessage?.(message);
   };
   const lines = createLines(read);
   const onData = (chunk: string) => {
     lines.add(chunk);
     if (lines.pending <= STDIO_DEFAULT_MAX_BUFFER_SIZE) return;
-    transport.onerror?.(new Error(`A line is longer than ${STDIO_DEFAULT_MAX_BUFFER_SIZE} characters.`));
+    fail(new Error(`A line is longer than ${STDIO_DEFAULT_MAX_BUFFER_SIZE} characters.`));
     void transport.close();
     end();
   };

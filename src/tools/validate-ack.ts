@@ -6,7 +6,7 @@ import { isoTime } from '../clock.js';
 import { DispatcherError, type TokenErrorCode } from '../errors.js';
 import { type AckFault, ackEnd, ackFault, coveredUntil } from '../tasks/ack.js';
 import { taskStatuses } from '../tasks/states.js';
-import { type Ack, assurances, type Task, taskIdSchema } from '../tasks/task.js';
+import { type Ack, assurances, type Task } from '../tasks/task.js';
 import type { Dispatcher } from './dispatcher.js';
 import { defineOperation } from './operation.js';
 import { checkPins } from './pinning.js';
@@ -14,8 +14,9 @@ import { byOf, requireTask } from './views.js';
 
 const input = z.object({
   ack_token: z.string().optional().describe('An ack or run token'),
-  task_id: taskIdSchema.optional().describe('The task to check, or to compare the token with'),
-  run_id: z.string().max(64).optional().describe('The run to compare a run token with'),
+  // Compared with the token's own: what is no id is another one.
+  task_id: z.string().optional().describe('The task to check, or to compare the token with'),
+  run_id: z.string().optional().describe('The run to compare a run token with'),
 });
 
 const output = z.object({

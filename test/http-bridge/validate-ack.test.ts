@@ -176,7 +176,10 @@ describe('refusals by their code', () => {
     const app = await createTestApp({ noWorker: true });
     const [one, other] = [await acknowledged(app), await acknowledged(app)];
     expect(codeOf(await validate(app, one.token, `task_id=${other.task_id}`))).toEqual([401, 'token_task_mismatch']);
-    expect(codeOf(await validate(app, one.token, 'task_id=not-there'))).toEqual([401, 'token_task_mismatch']);
+    for (const task_id of ['not-there', 'a%20b', ''])
+      expect(codeOf(await validate(app, one.token, `task_id=${task_id}`))).toEqual([401, 'token_task_mismatch']);
+    expect(codeOf(await validate(app, null, 'task_id=a%20b'))).toEqual([401, 'token_missing']);
+    expect(codeOf(await validate(app, one.token, `run_id=${'r'.repeat(100)}`))).toEqual([401, 'token_run_mismatch']);
     expect(codeOf(await validate(app, one.token, 'run_id=run_1'))).toEqual([401, 'token_run_mismatch']);
   });
 
