@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { link, lstat, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { parse } from 'dotenv';
 import { nanoid } from 'nanoid';
 import { readVariables } from './config.js';
 import { DispatcherError } from './errors.js';
@@ -25,10 +26,9 @@ export async function ensureSecrets(home: string): Promise<string[]> {
   if (missing.length === 0) return [];
   await assertOwnFile(file);
   const values = await agree(join(home, '.env.first'));
-  const still = missingIn(home);
-  if (still.length > 0) await replaceFile(file, await extended(file, still, values));
+  const added = await extend(file, missingIn(home), values);
   await rm(join(home, '.env.first'), { force: true });
-  return still;
+  return added;
 }
 
 const missingIn = (home: string): string[] => {
@@ -55,10 +55,15 @@ async function agree(claim: string): Promise<Record<string, string>> {
   }
 }
 
-async function extended(file: string, missing: string[], values: Record<string, string>): Promise<string> {
+/** Judged by the very text that is replaced: another first start may have written its lines a moment ago. */
+async function extend(file: string, missing: string[], values: Record<string, string>): Promise<string[]> {
   const before = (await readFile(file, 'utf8').catch(nullWhere('ENOENT'))) ?? '';
+  const there = parse(before);
+  const absent = missing.filter((name) => (there[name] ?? '') === '');
   const gap = before === '' || before.endsWith('\n') ? '' : '\n';
-  return before + gap + missing.map((name) => `${name}=${values[name]}\n`).join('');
+  const lines = absent.map((name) => `${name}=${values[name]}\n`);
+  if (lines.length > 0) await replaceFile(file, before + gap + lines.join(''));
+  return absent;
 }
 
 /** A link could lead what we write to any file of the user. */

@@ -69,6 +69,17 @@ describe('first secrets', () => {
     expect(read(home).MCP_SECRET).toHaveLength(43);
   });
 
+  test('however many start at once, each name stands in the file once', async () => {
+    const homes = Array.from({ length: 20 }, () => temporaryFolder());
+    const after = async (turns: number, home: string) => {
+      for (let turn = 0; turn < turns; turn++) await new Promise(setImmediate);
+      await ensureSecrets(home);
+    };
+    await Promise.all(homes.flatMap((home) => Array.from({ length: 30 }, (_, turns) => after(turns, home))));
+    for (const home of homes)
+      expect(readFileSync(fileOf(home), 'utf8').match(/^\w+(?==)/gm)).toEqual(['MCP_SECRET', 'MCP_API_KEY']);
+  });
+
   test('of eight first starts at once all go on with the same secrets', async () => {
     const home = temporaryFolder();
     const starts = await Promise.all(Array.from({ length: 8 }, () => firstStart(home)));

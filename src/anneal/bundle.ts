@@ -4,6 +4,7 @@ import { existsSync } from 'node:fs';
 import { copyFile, lstat, mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { extname, join } from 'node:path';
 import { isoTime } from '../clock.js';
+import { parseRevision } from '../directives/revision.js';
 import { DispatcherError } from '../errors.js';
 import type { Log } from '../log.js';
 import type { AnnealRow, Store } from '../queue/store.js';
@@ -237,13 +238,24 @@ function scriptEnding(
   { taskType }: Task,
   { script, directive }: Record<'script' | 'directive', string | null>,
 ): string {
-  const named = /^script:\s*["']?\S*?(\.(?:py|mjs|js|sh))["']?\s*$/m.exec(directive ?? '')?.[1];
   const stem = join(home, 'execution', taskType.replaceAll('-', '_'));
-  const found = named ?? ['.py', '.mjs', '.js', '.sh'].find((ending) => existsSync(stem + ending));
+  const found = namedEnding(directive) || ['.py', '.mjs', '.js', '.sh'].find((ending) => existsSync(stem + ending));
   if (found !== undefined) return found;
   const first = script?.split('\n', 1)[0] ?? '';
   if (/^#!.*\b(ba)?sh\b/.test(first)) return '.sh';
   return /^#!.*\bnode\b/.test(first) ? '.mjs' : '.py';
+}
+
+/** Empty where the directive names no script, or one without an ending. */
+function namedEnding(directive: string | null): string {
+  if (directive === null) return '';
+  const revision = parseRevision({
+    id: 'directive',
+    file: 'directive.md',
+    bytes: Buffer.from(directive),
+    modifiedAt: 0,
+  });
+  return revision.kind === 'task' ? extname(revision.frontMatter.script ?? '') : '';
 }
 
 async function wholeLog(store: Store, taskId: string): Promise<string> {

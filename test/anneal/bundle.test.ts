@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 import type { Task } from '../../src/tasks/task.js';
 import { annealComplete, readAnneal, recordFailure, reviewTask } from '../../src/tools/index.js';
 import { refusalOf } from '../helpers/errors.js';
-import { agentKey, operatorKey, type TestApp, testSecret } from '../helpers/test-app.js';
+import { agentKey, createTestApp, operatorKey, type TestApp, testSecret } from '../helpers/test-app.js';
 import { approve, createJob, createJobApp, runJob, trustAll } from '../helpers/worker-home.js';
 
 const files = [
@@ -47,6 +47,20 @@ test('the last failure opens a bundle with every file that the contract names', 
   expect(read(app, task, 'log.txt').match(/stderr KeyError: 7/g)).toHaveLength(2);
   expect(read(app, task, 'README.md')).toContain(`doe anneal complete ${task.id}`);
 });
+
+test.each(['script: other.mjs   # inside execution/', '"script": other.mjs', 'script: &it other.mjs'])(
+  'the script keeps its ending however the directive writes its name: %s',
+  async (frontMatter) => {
+    const app = await createTestApp({
+      noWorker: true,
+      files: { 'directives/job.md': `---\n${frontMatter}\n---\n# Job\n`, 'execution/other.mjs': 'process.exit(1);\n' },
+    });
+    const { task_id } = await createJob(app);
+    const { aid } = await app.call(recordFailure, { task_id, error_type: 'x', classification: 'script' });
+    await app.dispatcher.annealer.open(aid);
+    expect(read(app, { aid }, 'execution_script.mjs')).toBe('process.exit(1);\n');
+  },
+);
 
 test('no bundle holds a secret, a token or a key, whatever the script printed', async () => {
   const app = await createJobApp('env >&2; echo "$@" >&2; exit 1', {
