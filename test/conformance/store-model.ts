@@ -314,13 +314,16 @@ class Comparison {
   private async begin(task: Modelled, { id, pins, runId }: Task, processId: string): Promise<[unknown, unknown]> {
     const { model } = this;
     const own = task.trusted ? ackOf({ id, pins }, model.now(), { assurance: 'agent' }) : null;
-    const wanted = task.status === 'queued' && task.holder === processId && model.covered(task);
+    const held = task.status === 'queued' && task.holder === processId;
+    const wanted = held && !model.paused && model.covered(task);
     const begun = await this.store.tasks.begin(runId ?? 'run_nobody_has', { processId, host: 'here', ack: own });
     if (wanted) {
       if (task.ack !== null) task.ack.firstStart ??= model.now();
       const at = [...model.tasks].find(([, one]) => one === task)?.[0] ?? -1;
       model.move(at, ['queued'], 'running', { holder: processId, attempts: task.attempts + 1 });
     }
+    // A pause that came since the claim sends it back.
+    if (held && model.paused) task.holder = null;
     return [wanted, begun !== null];
   }
 
