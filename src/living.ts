@@ -43,7 +43,7 @@ export function createObserver({ ledger, leaseMs, clock }: ObserverOptions): () 
 
 const isDead = ({ host, pid }: ProcessRow): boolean => host === hostname() && !pidExists(pid);
 
-function pidExists(pid: number): boolean {
+export function pidExists(pid: number): boolean {
   try {
     process.kill(pid, 0);
     return true;

@@ -36,6 +36,7 @@ export async function run({ home }: CommonOptions): Promise<void> {
   // What was asked may be on its way still: whether it needs the home, and so what must be stopped, shows only now.
   await Promise.race([answered, opening.asked, delay(graceMs)]);
   const app = opening.begun ? await opening.result.catch(() => null) : null;
+  // What goes wrong from here on stands in the log.
   const lineOver = Promise.race([answered, delay(graceMs)]).then(() => server.close());
   await Promise.all([app?.stop({ graceMs, until: lineOver }).catch(() => {}), lineOver]);
   // Whatever still holds the event loop is no reason to outlive the client.

@@ -30,7 +30,6 @@ export interface StdioServer {
 
 export function serveStdio({ dispatcher, need, log, onEnd }: ServeStdioOptions): StdioServer {
   dispatcher.catch(() => {});
-  process.stdout.on('error', onEnd);
   const { transport, answered } = createStdioLine({ stdin: process.stdin, write: claimStdout(), onEnd });
 
   const ended = new AbortController();

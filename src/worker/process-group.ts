@@ -1,6 +1,7 @@
 // Processes as the system knows them: groups, start times, and what they were started as.
 import { readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as wait } from 'node:timers/promises';
+import { pidExists } from '../living.js';
 
 /** Signals a whole process group; false where none is left. */
 export function signalGroup(pid: number, signal: NodeJS.Signals | 0): boolean {
@@ -38,13 +39,7 @@ export const processStart = (pid: number): string | null => statOf(pid)?.[19] ??
 export function processRuns(pid: number, start: string | null): boolean {
   const stat = statOf(pid);
   if (stat !== null) return stat[0] !== 'Z' && stat[0] !== 'X' && (start === null || stat[19] === start);
-  if (start !== null) return false;
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code !== 'ESRCH';
-  }
+  return start === null && pidExists(pid);
 }
 
 /** Whether a group has members that still run: a zombie that nobody reaps does not. */
