@@ -117,7 +117,7 @@ describe('acknowledging at a terminal', () => {
   );
 
   test('a pipe is no person: the task is made, shown and left waiting, exit 4, whatever the pipe says', async () => {
-    const { code, stdout, stderr } = await at.doe(start('hello', 'T-pipe'), { input: 'ACK\nACK\n' });
+    const { code, stdout, stderr } = await at.run(start('hello', 'T-pipe'), { input: 'ACK\nACK\n' });
     expect(code).toBe(4);
     expect(stdout).toContain('T-pipe was made');
     expect(stdout).toContain('# Say hello');
@@ -129,7 +129,7 @@ describe('acknowledging at a terminal', () => {
 
   test('doe ack over a pipe is refused too: exit 4', async () => {
     await create('hello', 'T-pipe2');
-    const { code } = await at.doe(['ack', 'T-pipe2', '--home', at.home], { input: 'ACK\n' });
+    const { code } = await at.run(['ack', 'T-pipe2', '--home', at.home], { input: 'ACK\n' });
     expect(code).toBe(4);
     expect(await taskOf('T-pipe2')).toMatchObject({ status: 'awaiting_ack' });
   });

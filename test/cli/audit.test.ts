@@ -1,5 +1,4 @@
 // `doe audit` and `doe backup`, as a person and as a program call them, without a bridge.
-import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import Sqlite from 'better-sqlite3';
@@ -7,25 +6,12 @@ import { expect, it } from 'vitest';
 import { systemClock } from '../../src/clock.js';
 import { openSqliteStore } from '../../src/queue/sqlite/index.js';
 import { createTask } from '../../src/tools/index.js';
+import { place } from '../helpers/doe.js';
 import { createTestApp, operatorKey, temporaryFolder, testSecret } from '../helpers/test-app.js';
 
-interface Ended {
-  code: number;
-  stdout: string;
-  stderr: string;
-}
-
-const doe = (home: string, ...args: string[]): Promise<Ended> =>
-  new Promise((resolve) => {
-    const env = { PATH: process.env.PATH, HOME: home, MCP_SECRET: testSecret, MCP_API_KEY: operatorKey };
-    execFile(
-      process.execPath,
-      [process.env.DOE_TEST_CLI ?? '', '--home', home, ...args],
-      { env },
-      (error, stdout, stderr) =>
-        resolve({ code: typeof error?.code === 'number' ? error.code : error === null ? 0 : -1, stdout, stderr }),
-    );
-  });
+const at = place();
+const environment = { MCP_SECRET: testSecret, MCP_API_KEY: operatorKey };
+const doe = (home: string, ...args: string[]) => at.doe(['--home', home, ...args], { environment });
 
 async function homeWithTasks(): Promise<string> {
   const app = await createTestApp({ start: false });

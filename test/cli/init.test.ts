@@ -22,8 +22,8 @@ const done = (stdout: string) => JSON.parse(stdout) as Done;
 
 describe('doe init', () => {
   test('lays out a home in the current folder that then works from any folder in it, without a bridge', async () => {
-    const { doe, home } = place();
-    const { code, stdout } = await doe(['init']);
+    const { doe, run, home } = place();
+    const { code, stdout } = await run(['init']);
     expect(code).toBe(0);
     expect(stdout).toContain('directives/import-site.md');
     expect(readdirSync(home).sort()).toEqual(
@@ -74,8 +74,8 @@ describe('doe init', () => {
   });
 
   test('prints for each client how to start doe mcp, no secret in it; each parses and starts the same program, a server', async () => {
-    const { doe, home, environment } = place();
-    const { stdout } = await doe(['init', '--json']);
+    const { run, home, environment } = place();
+    const { stdout } = await run(['init', '--json']);
     const { clients } = done(stdout);
     const known = ['Cursor', 'Claude Desktop', 'Claude Code', 'VS Code', 'VS Code, over HTTP', 'Codex', 'Zed'];
     expect(clients.map(({ client }) => client)).toEqual([...known, 'MCP Inspector']);

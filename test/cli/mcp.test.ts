@@ -93,7 +93,7 @@ describe('doe mcp', () => {
       { id: 2, method: 'tools/call', params: { name: 'list_tasks', arguments: {} } },
     ];
     const input = messages.map((message) => `${JSON.stringify({ jsonrpc: '2.0', ...message })}\n`).join('');
-    const { stderr } = await at.doe(['mcp', '--home', at.home], { input });
+    const { stderr } = await at.run(['mcp', '--home', at.home], { input });
     const told = stderr.split('\n').find((line) => line.includes('mcp.unavailable')) ?? '{}';
     expect(JSON.parse(told)).toMatchObject({
       error: { code: 'config_invalid', message: expect.stringContaining('DOE_CONCURRENCY') },

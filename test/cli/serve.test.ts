@@ -77,21 +77,21 @@ describe('doe serve', () => {
   });
 
   test('a port that is taken: exit 1, and by what', async () => {
-    const { doe, home } = place(smallHome);
+    const { run, home } = place(smallHome);
     const taken = createServer();
     await new Promise<void>((resolve) => taken.listen(0, '127.0.0.1', resolve));
     onTestFinished(() => void taken.close());
     const PORT = String((taken.address() as AddressInfo).port);
-    const { code, stderr } = await doe(['serve', '--home', home], { environment: { PORT } });
+    const { code, stderr } = await run(['serve', '--home', home], { environment: { PORT } });
     expect(code).toBe(1);
     expect(stderr).toContain(`127.0.0.1:${PORT} is taken by another program`);
   });
 
   test('a port that another doe has: exit 1, and it is called so', async () => {
-    const { doe, serve, home } = place(smallHome);
+    const { run, serve, home } = place(smallHome);
     const { address } = await serve();
     const PORT = new URL(address).port;
-    const { code, stderr } = await doe(['serve', '--home', home], { environment: { PORT } });
+    const { code, stderr } = await run(['serve', '--home', home], { environment: { PORT } });
     expect(code).toBe(1);
     expect(stderr).toContain(`127.0.0.1:${PORT} is taken by another doe`);
   });
@@ -106,9 +106,9 @@ describe('doe serve', () => {
   });
 
   test.each(['MCP_API_KEY', 'MCP_AGENT_KEY'])('a short %s beyond loopback is refused: exit 2', async (setting) => {
-    const { doe, home } = place(smallHome);
+    const { run, home } = place(smallHome);
     const environment = { HOST: '0.0.0.0', [setting]: 'key1' };
-    const { code, stderr } = await doe(['serve', '--home', home], { environment });
+    const { code, stderr } = await run(['serve', '--home', home], { environment });
     expect(code).toBe(2);
     expect(stderr).toContain(setting);
     expect(stderr).toContain('0.0.0.0');
@@ -122,10 +122,10 @@ describe('doe serve', () => {
   });
 
   test('a secret other than the one that the database knows: exit 2, and neither is shown', async () => {
-    const { doe, home, serve } = place(smallHome);
+    const { run, home, serve } = place(smallHome);
     await (await serve()).stop();
     const environment = { MCP_SECRET: 'another-secret-that-is-long-enough-0123456789' };
-    const { code, stderr } = await doe(['serve', '--home', home], { environment });
+    const { code, stderr } = await run(['serve', '--home', home], { environment });
     expect(code).toBe(2);
     expect(stderr).toContain('MCP_SECRET_PREVIOUS');
     expect(stderr).not.toContain(environment.MCP_SECRET);

@@ -82,7 +82,7 @@ describe('doe trust', () => {
 
   test('a pipe is no person: exit 4, and --yes is named for set-ups', async () => {
     const at = place(files);
-    const { code, stderr } = await at.doe(['trust', '--home', at.home], { input: 'yes\nyes\n' });
+    const { code, stderr } = await at.run(['trust', '--home', at.home], { input: 'yes\nyes\n' });
     expect(code).toBe(4);
     expect(stderr).toContain('--yes');
     expect(await trusted(at)).toEqual([]);

@@ -12,7 +12,7 @@ const lockedHome = (name: string): Place => {
   return at;
 };
 
-const asNobody = (at: Place, ...args: string[]) => at.doe([...args, '--home', at.home], { unprivileged: true });
+const asNobody = (at: Place, ...args: string[]) => at.run([...args, '--home', at.home], { unprivileged: true });
 
 test.each([
   ['directives', ['directives']],

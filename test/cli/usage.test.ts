@@ -10,11 +10,11 @@ const at = place();
 describe('usage', () => {
   test('--version is that of the package', async () => {
     const { version } = JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8')) as { version: string };
-    expect(await at.doe(['--version'])).toEqual({ code: 0, stdout: `${version}\n`, stderr: '' });
+    expect(await at.run(['--version'])).toEqual({ code: 0, stdout: `${version}\n`, stderr: '' });
   });
 
   test('--help names every command of the contract', async () => {
-    const { code, stdout } = await at.doe(['--help']);
+    const { code, stdout } = await at.run(['--help']);
     expect(code).toBe(0);
     const names =
       'mcp serve worker init start-task ack trust tasks status logs cancel retry pause resume automations run directives anneal new doctor';
@@ -95,8 +95,12 @@ describe('usage', () => {
 
   test('help loads neither a schema library nor a database', async () => {
     const modules = join(command(), '..', '..', 'cli');
-    const files = ['index.js', 'program.js'].map((file) => readFileSync(join(modules, file), 'utf8')).join('\n');
+    const files = ['index.js', 'run.js', 'program.js']
+      .map((file) => readFileSync(join(modules, file), 'utf8'))
+      .join('\n');
     const eager = [...files.matchAll(/^import .* from '([^']+)'/gm)].map(([, from]) => from);
-    expect(new Set(eager)).toEqual(new Set(['commander', '../errors.js', '../tasks/states.js', '../version.js']));
+    expect(new Set(eager)).toEqual(
+      new Set(['commander', './program.js', '../errors.js', '../tasks/states.js', '../version.js']),
+    );
   });
 });

@@ -1,4 +1,4 @@
-// The built command as a person starts it: a process of its own, with surroundings that belong to the test alone.
+// The command with surroundings that belong to the test alone: in this process, or, the built one, as a person starts it.
 import { type ChildProcess, spawn } from 'node:child_process';
 import {
   chmodSync,
@@ -16,6 +16,7 @@ import { fileURLToPath } from 'node:url';
 import { parse as parseDotenv } from 'dotenv';
 import { afterAll, onTestFinished, TestRunner } from 'vitest';
 import { python } from './python.js';
+import { runHere } from './run-here.js';
 
 const terminal = join(dirname(dirname(fileURLToPath(import.meta.url))), 'fixtures', 'terminal.py');
 
@@ -49,8 +50,10 @@ export interface Place {
   environment: Record<string, string>;
   /** Writes files by their paths relative to the home. */
   write(files: Record<string, string>): void;
-  /** Runs `doe` in the home, with a pipe for stdin. */
-  doe(args: string[], options?: RunOptions): Promise<Ended>;
+  /** Runs `doe` in the home and in this process, where no person types: most of a short command's time is its process's start. */
+  doe(args: string[], options?: Pick<RunOptions, 'cwd' | 'environment'>): Promise<Ended>;
+  /** Runs the built command in the home, in a process of its own, with a pipe for stdin. */
+  run(args: string[], options?: RunOptions): Promise<Ended>;
   /** The same, for a test that looks at it while it runs. */
   start(args: string[], options?: RunOptions): ChildProcess;
   /**
@@ -132,7 +135,9 @@ export function place(files: Record<string, string> = {}): Place {
     home,
     environment,
     write,
-    doe(args, options = {}) {
+    doe: (args, options = {}) =>
+      runHere(args, { cwd: options.cwd ?? home, environment: { ...environment, ...options.environment } }),
+    run(args, options = {}) {
       const child = start(process.execPath, [command(), ...args], options);
       child.stdin.end(options.input ?? '');
       return ended(child);
