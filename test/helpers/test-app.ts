@@ -11,6 +11,7 @@ import { type Log, silentLog } from '../../src/log.js';
 import type { TaskStatus } from '../../src/tasks/states.js';
 import type { Caller, Task } from '../../src/tasks/task.js';
 import { type CallContext, invoke, type Operation } from '../../src/tools/operation.js';
+import { layEmptyStore } from './empty-store.js';
 
 export const testSecret = 'a-secret-for-tests-that-is-long-enough-0123456789';
 export const operatorKey = 'jo:operator-key-for-tests-0123456789abcdef';
@@ -110,6 +111,7 @@ export async function createTestApp({
   writeFiles(home, files);
   mkdirSync(join(home, 'directives'), { recursive: true });
   mkdirSync(join(home, 'execution'), { recursive: true });
+  layEmptyStore(home);
   const config = loadConfig(home, {
     PATH: process.env.PATH,
     HOME: process.env.HOME,

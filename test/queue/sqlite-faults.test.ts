@@ -30,6 +30,10 @@ function open(home = temporaryFolder(), options = {}) {
   return { home, store, db: connection.db, write: connection.write };
 }
 
+const plain = new Sqlite(':memory:').prepare('SELECT 1');
+/** What all statements of the driver share. */
+const statements = Object.getPrototypeOf(plain) as Sqlite.Statement;
+
 const openPlain = (home: string) => openSqliteStore({ home, clock: systemClock });
 const codes = async (answers: PromiseSettledResult<unknown>[]) =>
   answers.map((answer) => (answer.status === 'fulfilled' ? 'done' : answer.reason.code));
@@ -227,9 +231,8 @@ describe('moves that share a transaction', () => {
 
 describe('another process that holds the write lock', () => {
   /** Resolves when SQLite has refused the begin of a transaction `count` times. */
-  const refusedBegins = (db: Sqlite.Database, count: number) =>
+  const refusedBegins = (count: number) =>
     new Promise<void>((resolve) => {
-      const statements = Object.getPrototypeOf(db.prepare('SELECT 1')) as Sqlite.Statement;
       const { run } = statements;
       let refused = 0;
       const spy = vi.spyOn(statements, 'run').mockImplementation(function (this: Sqlite.Statement, ...values) {
@@ -244,11 +247,11 @@ describe('another process that holds the write lock', () => {
     });
 
   it('makes a move wait without blocking anything else', async () => {
-    const { home, store, db } = open();
+    const { home, store } = open();
     const holder = new Sqlite(fileIn(home));
     onTestFinished(() => void holder.close());
     holder.exec('BEGIN IMMEDIATE');
-    const triedTwice = refusedBegins(db, 2);
+    const triedTwice = refusedBegins(2);
     const states: string[] = [];
     const move = store.tasks.create(newTask({ id: 'a' }), model).then(() => states.push('created'));
     await store.tasks.get('a');
@@ -296,10 +299,9 @@ describe('a busy spell', () => {
 describe('a rollback that the disk refuses too', () => {
   it('answers every move that shared it, and the next one finds nothing of them', async () => {
     const { db, store, write } = open();
-    const prototype = Object.getPrototypeOf(db.prepare('SELECT 1')) as Sqlite.Statement;
-    const { run } = prototype;
+    const { run } = statements;
     let refused = 0;
-    const broken = vi.spyOn(prototype, 'run').mockImplementation(function (this: Sqlite.Statement, ...given) {
+    const broken = vi.spyOn(statements, 'run').mockImplementation(function (this: Sqlite.Statement, ...given) {
       if (this.source !== 'ROLLBACK') return run.apply(this, given);
       refused += 1;
       throw Object.assign(new Error('disk I/O error'), { code: 'SQLITE_IOERR' });
