@@ -2,36 +2,30 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
 import { hostname, tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
+import { systemClock } from '../../src/clock.js';
 import { createObserver } from '../../src/living.js';
 import { cancelTask, validateAck } from '../../src/tools/index.js';
 import { createWorker } from '../../src/worker/index.js';
 import { processesOfRun } from '../../src/worker/process-group.js';
 import { createRescue, endOrphans } from '../../src/worker/rescue.js';
+import { command, event } from '../helpers/doe.js';
 import { refusalOf } from '../helpers/errors.js';
-import { createTestApp, createTestClock, type TestApp, testSecret } from '../helpers/test-app.js';
+import { createTestApp, createTestClock, operatorKey, type TestApp, testSecret } from '../helpers/test-app.js';
 import { approve, createJob, jobHome, logOf, untilLogged, untilTrue } from '../helpers/worker-home.js';
 
-const build = dirname(dirname(process.env.DOE_TEST_CLI ?? ''));
 const settings = { DOE_LEASE_MS: '500', DOE_POLL_MS: '50' };
+const secrets = { MCP_SECRET: testSecret, MCP_API_KEY: operatorKey };
 
-/** A real worker process on the home of `app`. */
+/** A worker in a process of its own, on the home of `app`. */
 async function startWorker(app: TestApp): Promise<ChildProcess> {
-  const script = join(dirname(fileURLToPath(import.meta.url)), 'dying-worker.mjs');
-  const child = spawn(process.execPath, [script, build, app.home], {
-    env: {
-      PATH: process.env.PATH,
-      TMPDIR: tmpdir(),
-      MCP_SECRET: testSecret,
-      MCP_API_KEY: 'operator-key-for-tests-0123456789abcdef',
-      ...settings,
-    },
-    stdio: ['ignore', 'pipe', 'inherit'],
+  const child = spawn(process.execPath, [command(), 'worker', '--home', app.home], {
+    env: { PATH: process.env.PATH, HOME: app.home, TMPDIR: tmpdir(), ...secrets, ...settings },
+    stdio: ['ignore', 'ignore', 'pipe'],
   });
   onTestFinished(() => void child.kill('SIGKILL'));
-  await once(child.stdout ?? child, 'data');
+  await event(child, 'worker.ready');
   return child;
 }
 
@@ -49,7 +43,8 @@ async function runningElsewhere(frontMatter = '') {
   return { app, worker, task_id, runId };
 }
 
-const rescuer = (app: TestApp) => createTestApp({ home: app.home, files: {}, settings, kind: 'worker' });
+const rescuer = (app: TestApp, clock = systemClock) =>
+  createTestApp({ home: app.home, files: {}, settings, kind: 'worker', clock });
 
 test('a killed worker’s run is found, its orphans are ended, and without leave it is not repeated', async () => {
   const { app, worker, task_id, runId } = await runningElsewhere();
@@ -230,7 +225,7 @@ test('a process that died is forgotten, and its row goes', async () => {
   const count = async () => (await app.dispatcher.store.ledger.processes()).length;
   expect(await count()).toBe(2);
   worker.kill('SIGKILL');
-  await rescuer(app);
+  await rescuer(app, { ...systemClock, monotonic: () => 20 * systemClock.monotonic() });
   await untilTrue(app, async () => (await count()) <= 2);
 });
 
