@@ -8,7 +8,7 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import { locateBridge } from '../../src/cli/locate-bridge.js';
 import { loadConfig } from '../../src/config.js';
 import { ownSecrets, place, smallHome } from '../helpers/doe.js';
-import { createTestApp, testSecret } from '../helpers/test-app.js';
+import { agentKey, appSecrets, createTestApp, testSecret } from '../helpers/test-app.js';
 
 interface Stranger {
   url: string;
@@ -39,6 +39,7 @@ function stranger(answer: (request: IncomingMessage) => object | { location: str
 }
 
 const keyOf = (home: string) => /MCP_API_KEY=(\S+)/.exec(readFileSync(join(home, '.env'), 'utf8'))?.[1] ?? '';
+const knownHome = { ...smallHome, ...appSecrets };
 const pretends = { ok: true, name: 'doe-dispatcher', version: '0.1.0', home_id: 'x', worker: 'on' };
 
 describe('the way to the bridge', () => {
@@ -102,12 +103,12 @@ describe('the way to the bridge', () => {
   });
 
   test('a relay that passes on the proof of the real bridge gets no key: the proof names the address that was dialed', async () => {
-    const { doe, serve, home } = place(smallHome);
-    const { address } = await serve();
+    const { doe, home } = place(knownHome);
+    const { address } = await createTestApp({ home, noWorker: true });
     let relayed = 0;
     const server = createServer(async (request, response) => {
       relayed++;
-      const headers = { host: new URL(address).host };
+      const headers = { host: new URL(address ?? '').host };
       const real = await fetch(`${address}${request.url}`, { headers });
       response.writeHead(real.status, { 'content-type': 'application/json' }).end(await real.text());
     });
@@ -120,23 +121,24 @@ describe('the way to the bridge', () => {
   });
 
   test('a redirect to the real bridge is not followed', async () => {
-    const { doe, serve, home } = place(smallHome);
-    const { address } = await serve();
+    const { doe, home } = place(knownHome);
+    const { address } = await createTestApp({ home, noWorker: true });
     const { url } = await stranger((request) => ({ location: `${address}${request.url}` }));
     expect((await doe(['tasks', '--home', home], { environment: { MCP_URL: url } })).code).toBe(3);
   });
 
   test('the bridge of another home is told from ours', async () => {
-    const [ours, theirs] = [place({ ...smallHome, ...ownSecrets }), place(smallHome)];
-    const { address } = await theirs.serve();
-    const { code, stderr } = await ours.doe(['tasks', '--home', ours.home], { environment: { MCP_URL: address } });
+    const { doe, home } = place({ ...smallHome, ...ownSecrets });
+    const { address } = await createTestApp({ noWorker: true });
+    const environment = { MCP_URL: address ?? '' };
+    const { code, stderr } = await doe(['tasks', '--home', home], { environment });
     expect(code).toBe(3);
     expect(stderr).toContain('No key was sent');
   });
 
   test('a key that the bridge does not know: exit 4', async () => {
-    const { doe, serve, home } = place(smallHome);
-    await serve();
+    const { doe, home } = place(knownHome);
+    await createTestApp({ home, noWorker: true });
     const environment = { MCP_API_KEY: 'another-key-0123456789abcdef0123456789' };
     const { code, stderr } = await doe(['tasks', '--home', home], { environment });
     expect(code).toBe(4);
@@ -145,9 +147,8 @@ describe('the way to the bridge', () => {
   });
 
   test('an agent key may look, and not decide: exit 4', async () => {
-    const agentKey = 'an-agent-key-0123456789abcdef0123456789';
-    const { doe, serve, home } = place(smallHome);
-    await serve([], { MCP_AGENT_KEY: agentKey });
+    const { doe, home } = place(knownHome);
+    await createTestApp({ home, noWorker: true });
     const environment = { MCP_API_KEY: agentKey };
     expect((await doe(['tasks', '--home', home], { environment })).code).toBe(0);
     expect((await doe(['pause', '--home', home], { environment })).code).toBe(4);

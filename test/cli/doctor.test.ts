@@ -7,6 +7,7 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import * as checks from '../../src/cli/check-home.js';
 import { loadConfig } from '../../src/config.js';
 import { ownSecrets, type Place, place, smallHome } from '../helpers/doe.js';
+import { appSecrets, createTestApp } from '../helpers/test-app.js';
 
 interface Finding {
   check: string;
@@ -70,14 +71,15 @@ describe('doe doctor', () => {
       status: 'wrong',
       found: expect.stringContaining('another program'),
     });
-    const { address } = await at.serve();
-    const ours = await examine(at, { PORT: new URL(address).port });
+    at.write(appSecrets);
+    const { address } = await createTestApp({ home: at.home, noWorker: true });
+    const ours = await examine(at, { PORT: new URL(address ?? '').port });
     expect(named(ours.findings, 'port')).toMatchObject({ status: 'ok' });
   });
 
   test('a secret other than the one that the database knows is found: exit 1', async () => {
     const at = place(smallHome);
-    await (await at.serve()).stop();
+    await at.doe(['init']);
     const { code, findings } = await examine(at, { MCP_SECRET: 'another-secret-that-is-long-enough-0123456789' });
     expect(code).toBe(1);
     expect(named(findings, 'database')).toMatchObject({ status: 'wrong' });

@@ -3,25 +3,32 @@ import { join } from 'node:path';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
+import { acknowledge, createTask } from '../../src/tools/index.js';
 import { place } from '../helpers/doe.js';
-
-const prompt = 'Ctrl-C to leave it waiting: ';
+import { appSecrets, createTestApp } from '../helpers/test-app.js';
 
 describe('doe new directive', () => {
   test('one in each language runs as it is, from the first ACK', async () => {
-    const at = place({ 'directives/notes.md': '# Notes\n', 'execution/notes.txt': '' });
+    const at = place({ 'directives/notes.md': '# Notes\n', 'execution/notes.txt': '', ...appSecrets });
     const languages = ['python', 'node', 'shell'];
     for (const language of languages) {
       const made = await at.doe(['new', 'directive', `in-${language}`, '--language', language, '--home', at.home]);
       expect(made.code).toBe(0);
     }
     expect((await at.doe(['directives', '--check', '--home', at.home])).code).toBe(0);
-    await at.serve();
+    const app = await createTestApp({ home: at.home, files: {} });
     for (const language of languages) {
-      const start = ['start-task', `in-${language}`, 'demo', language, 'me', '{"name":"example"}', '--home', at.home];
-      const { code, stdout } = await at.atTerminal(start, [[prompt, 'ACK\r']]);
-      expect(stdout).toContain('Result: {"done":');
-      expect(code).toBe(0);
+      const by = { task_id: language, actor_id: 'me' };
+      await app.call(createTask, {
+        ...by,
+        task_type: `in-${language}`,
+        project_id: 'demo',
+        payload_json: { name: 'example' },
+      });
+      await app.call(acknowledge, by);
+      expect(await app.until(language, 'succeeded', 'needs_anneal')).toMatchObject({
+        result: { done: language === 'shell' ? true : 'example' },
+      });
     }
   });
 

@@ -5,6 +5,7 @@ import { loadConfig } from '../../src/config.js';
 import { silentLog } from '../../src/log.js';
 import { trustEntries } from '../../src/tools/trust.js';
 import { ownSecrets, type Place, place } from '../helpers/doe.js';
+import { appSecrets, createTestApp } from '../helpers/test-app.js';
 
 const files = {
   ...ownSecrets,
@@ -139,8 +140,8 @@ describe('doe trust', () => {
   });
 
   test('it takes effect in a running bridge at once', async () => {
-    const at = place(files);
-    await at.serve();
+    const at = place({ ...files, ...appSecrets });
+    await createTestApp({ home: at.home, files: {} });
     const start = (id: string) => at.doe(['start-task', 'quick', 'p', id, 'a', '--home', at.home]);
     expect((await start('T1')).code).toBe(4);
     await at.doe(['trust', '--all', '--yes', '--home', at.home]);

@@ -17,6 +17,11 @@ export const testSecret = 'a-secret-for-tests-that-is-long-enough-0123456789';
 export const operatorKey = 'jo:operator-key-for-tests-0123456789abcdef';
 export const agentKey = 'agent-key-for-tests-0123456789abcdefghij';
 
+/** The `.env` of a home whose commands find, and are known to, an app of `createTestApp` on it. */
+export const appSecrets: Record<string, string> = {
+  '.env': `MCP_SECRET=${testSecret}\nMCP_API_KEY=${operatorKey}\n`,
+};
+
 export const callers = {
   operator: { principal: 'operator', channel: 'http', keyId: 'op', person: 'jo' },
   agent: { principal: 'agent', channel: 'http', keyId: 'ag', person: null },

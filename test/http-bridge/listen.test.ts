@@ -1,6 +1,7 @@
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { locateBridge } from '../../src/cli/locate-bridge.js';
 import { loadConfig } from '../../src/config.js';
+import { silentLog } from '../../src/log.js';
 import { refusalOf } from '../helpers/errors.js';
 import { send } from '../helpers/raw-http.js';
 import { createTestApp, testSecret } from '../helpers/test-app.js';
@@ -44,13 +45,22 @@ describe('listening', () => {
     });
   });
 
-  test('beyond loopback a short key is refused, on loopback it is only warned of', async () => {
-    const settings = { MCP_API_KEY: 'key1', MCP_AGENT_KEY: '' };
-    const open = await createTestApp({ noWorker: true, start: false, settings: { ...settings, HOST: '0.0.0.0' } });
-    expect(await refusalOf(() => open.start())).toMatchObject({ code: 'config_invalid' });
-    const closed = await createTestApp({ noWorker: true, settings });
-    expect((await send(closed, { path: '/tasks', headers: { 'X-API-Key': 'key1' } })).status).toBe(200);
-  });
+  test.each(['MCP_API_KEY', 'MCP_AGENT_KEY'])(
+    'beyond loopback a short %s is refused, on loopback it is only warned of',
+    async (setting) => {
+      const settings = { [setting]: 'key1' };
+      const open = await createTestApp({ noWorker: true, start: false, settings: { ...settings, HOST: '0.0.0.0' } });
+      expect(await refusalOf(() => open.start())).toMatchObject({
+        code: 'config_invalid',
+        message: expect.stringContaining(setting),
+      });
+      const log = { ...silentLog, warn: vi.fn() };
+      const closed = await createTestApp({ noWorker: true, settings, log });
+      expect(log.warn).toHaveBeenCalledWith('keys.short', expect.anything());
+      expect(JSON.stringify(log.warn.mock.calls)).not.toContain('"key1"');
+      expect((await send(closed, { path: '/tasks', headers: { 'X-API-Key': 'key1' } })).status).toBe(200);
+    },
+  );
 
   test('where it listens on all addresses, the names of this machine still count', async () => {
     const app = await createTestApp({ noWorker: true, settings: { HOST: '0.0.0.0' } });

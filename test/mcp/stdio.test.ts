@@ -5,7 +5,8 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { helloHome, temporaryFolder, writeFiles } from '../helpers/test-app.js';
+import { cancelTask, taskStatus } from '../../src/tools/index.js';
+import { appSecrets, createTestApp, helloHome, temporaryFolder, writeFiles } from '../helpers/test-app.js';
 import { approving, connect, sdks, type TestClient } from './clients.js';
 
 const cli = (): string => process.env.DOE_TEST_CLI ?? '';
@@ -146,19 +147,6 @@ test.each(['2024-11-05', '2025-03-26', '2025-06-18', '2025-11-25'])(
   },
 );
 
-test('without a home every tool says what to do, and nothing is written where it was started', async () => {
-  const clone = newHome();
-  const before = readdirSync(clone, { recursive: true }).sort();
-  const line = rawLine([], clone);
-  await handshake(line);
-  line.send({ id: 2, method: 'tools/call', params: { name: 'list_directives', arguments: {} } });
-  const answer = await line.next();
-  expect(answer).toMatchObject({ result: { isError: true } });
-  expect(JSON.stringify(answer)).toContain('home_not_found');
-  expect(JSON.stringify(answer)).toContain('--home');
-  expect(readdirSync(clone, { recursive: true }).sort()).toEqual(before);
-});
-
 test('without a home prompts, completions, skills and resources say what to do as well', async () => {
   const line = rawLine([], newHome());
   await handshake(line);
@@ -226,10 +214,10 @@ function written(path: string): Promise<string> {
   });
 }
 
-/** How the task ended, as a later process of the home sees it. */
+/** How the task ended, as another process of the home sees it. */
 async function ending(home: string, task_id: string) {
-  const client = await connect('2.x legacy', stdio(home));
-  return (await client.call('task_status', { task_id })).structuredContent?.task;
+  const app = await createTestApp({ home, files: {}, noWorker: true, start: false });
+  return (await app.call(taskStatus, { task_id })).task;
 }
 
 /** Writes all of this and closes stdin at once, as `echo … | doe mcp` does; answers what came by its id, and the exit code. */
@@ -354,6 +342,7 @@ describe('a batch', () => {
 describe('the end of stdin, and nothing else', () => {
   test('a script that goes on is settled as interrupted, and the process ends with 0', async () => {
     const home = newHome({
+      ...appSecrets,
       'directives/slow.md': '---\nretry: { count: 0 }\n---\nSlow.\n',
       'execution/slow.sh': 'echo "$$" > pid\necho started\nsleep 600\n',
     });
@@ -368,6 +357,7 @@ describe('the end of stdin, and nothing else', () => {
 
   test('a client that dies with all its pipes, a call unanswered: the script is settled as interrupted all the same', async () => {
     const home = newHome({
+      ...appSecrets,
       'directives/slow.md': '---\nretry: { count: 0 }\n---\nSlow.\n',
       'execution/slow.sh': 'echo "$$" > pid\nsleep 600\n',
     });
@@ -389,6 +379,7 @@ describe('the end of stdin, and nothing else', () => {
 
   test('a script that ends within the two seconds that it is given has succeeded', async () => {
     const home = newHome({
+      ...appSecrets,
       'directives/brief.md': '---\nretry: { count: 0 }\n---\nBrief.\n',
       'execution/brief.mjs': `
 import { existsSync, watch, writeFileSync } from 'node:fs';
@@ -412,8 +403,8 @@ look();
 });
 
 test('a subscriber of the 2025 era hears of what another process on the home did', async () => {
-  const home = newHome();
-  const [watching, other] = [await connect('2.x legacy', stdio(home)), await connect('1.x', stdio(home))];
+  const home = newHome({ ...helloHome, ...appSecrets });
+  const watching = await connect('2.x legacy', stdio(home));
   const { structuredContent } = await watching.call('create_task', {
     task_type: 'hello',
     project_id: 'p',
@@ -426,7 +417,8 @@ test('a subscriber of the 2025 era hears of what another process on the home did
     ),
   );
   await watching.raw.subscribeResource({ uri: `task://${task_id}` });
-  await other.call('cancel_task', { task_id });
+  const other = await createTestApp({ home, files: {}, noWorker: true, start: false });
+  await other.call(cancelTask, { task_id });
   expect(await heard).toBe(`task://${task_id}`);
 });
 
