@@ -127,18 +127,20 @@ test('fields, statuses and credentials are those of the routes', async () => {
   ]);
 });
 
-/** What the document says of an answer: null where it fits, else what does not. */
-function judge(document: Document, route: string, { status, body }: { status: number; body: unknown }): string | null {
-  const [method = '', path = ''] = route.split(' ');
-  const responses = document.paths[path]?.[method.toLowerCase()]?.responses ?? {};
-  const given = responses[String(status)];
-  if (given === undefined) return `${status} is not among ${Object.keys(responses).join(', ')}`;
+/** Says what the document has against an answer: null where it fits. */
+function judgeBy(document: Document) {
   const ajv = new Ajv2020({ strict: false, validateFormats: false });
   ajv.addSchema({ $id: 'document', ...document });
-  const escaped = path.replaceAll('~', '~0').replaceAll('/', '~1');
-  const place = (given as { $ref?: string }).$ref ?? `#/paths/${escaped}/${method.toLowerCase()}/responses/${status}`;
-  const fits = ajv.compile({ $ref: `document${encodeURI(place)}/content/application~1json/schema` });
-  return fits(body) ? null : ajv.errorsText(fits.errors);
+  return (route: string, { status, body }: { status: number; body: unknown }): string | null => {
+    const [method = '', path = ''] = route.split(' ');
+    const responses = document.paths[path]?.[method.toLowerCase()]?.responses ?? {};
+    const given = responses[String(status)];
+    if (given === undefined) return `${status} is not among ${Object.keys(responses).join(', ')}`;
+    const escaped = path.replaceAll('~', '~0').replaceAll('/', '~1');
+    const place = (given as { $ref?: string }).$ref ?? `#/paths/${escaped}/${method.toLowerCase()}/responses/${status}`;
+    const fits = ajv.compile({ $ref: `document${encodeURI(place)}/content/application~1json/schema` });
+    return fits(body) ? null : ajv.errorsText(fits.errors);
+  };
 }
 
 test('what the routes answer is what the document says, answers and refusals alike', async () => {
@@ -151,6 +153,7 @@ test('what the routes answer is what the document says, answers and refusals ali
     },
   });
   const document = (await sendJson(app, 'GET', '/openapi.json')).json() as unknown as Document;
+  const judge = judgeBy(document);
   const task = { task_type: 'hello', project_id: 'p', task_id: 'T1', actor_id: 'me' };
   const calls: [route: string, path: string, status: number, json?: object][] = [
     ['POST /tasks', '/tasks', 201, task],
@@ -195,7 +198,7 @@ test('what the routes answer is what the document says, answers and refusals ali
   for (const [route, path, status, json] of calls) {
     const [method = ''] = route.split(' ');
     const answer = await sendJson(app, method, path, json === undefined ? {} : { json });
-    const judged = judge(document, route, { status: answer.status, body: answer.json() });
+    const judged = judge(route, { status: answer.status, body: answer.json() });
     expect([route, path, answer.status, judged]).toEqual([route, path, status, null]);
   }
 });
