@@ -28,6 +28,8 @@ const ajv = new Ajv({ strict: false, validateFormats: false });
 const pattern = (template: string): RegExp =>
   new RegExp(`^${template.replace(/\{path\}/g, '.+').replace(/\{[^}]+\}/g, '[^/]+')}$`);
 
+const places = Object.entries(description.paths).map(([template, methods]) => ({ path: pattern(template), methods }));
+
 /** The operation that a request calls; throws where there is none, or where the request does not fit it. */
 export function operationOf(request: Sent): string {
   const { operation, parameters } = find(request);
@@ -57,9 +59,9 @@ export function described(request: Sent, reply: Reply): Reply {
 
 function find(request: Sent): { operation: Operation; parameters: Parameter[] } {
   const path = request.path.slice(description.basePath.length);
-  const [, methods] = Object.entries(description.paths).find(
-    ([template, found]) => pattern(template).test(path) && found[request.method.toLowerCase()] !== undefined,
-  ) ?? [null, null];
+  const methods = places.find(
+    (place) => place.path.test(path) && place.methods[request.method.toLowerCase()] !== undefined,
+  )?.methods;
   const operation = methods?.[request.method.toLowerCase()];
   if (!request.path.startsWith(description.basePath) || operation === undefined)
     throw new Error(`Netlify describes no ${request.method} ${request.path}`);
