@@ -100,6 +100,15 @@ describe('a database', () => {
     await expect(damaged.tasks.list({ limit: 100 })).rejects.toMatchObject({ code: 'database_broken' });
   });
 
+  it('that lacks a table is found when it is opened, not at the first move that needs it', async () => {
+    const home = temporaryFolder();
+    await openPlain(home).close();
+    const db = new Sqlite(fileIn(home));
+    db.exec('PRAGMA foreign_keys = OFF; DROP TABLE anneal_tasks');
+    db.close();
+    expect(() => openPlain(home)).toThrow('anneal_tasks');
+  });
+
   it('in a folder that is not there is not made', () => {
     const home = join(temporaryFolder(), 'missing');
     expect(() => openPlain(home)).toThrow(expect.objectContaining({ code: 'home_not_found' }));
