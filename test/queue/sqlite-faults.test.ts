@@ -6,7 +6,7 @@ import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { systemClock } from '../../src/clock.js';
 import { openConnection } from '../../src/queue/sqlite/connection.js';
 import { openSqliteStore, storeOn } from '../../src/queue/sqlite/index.js';
-import { migrations } from '../../src/queue/sqlite/schema.js';
+import { migrations, tables } from '../../src/queue/sqlite/schema.js';
 import type { Store } from '../../src/queue/store.js';
 import {
   failure,
@@ -100,13 +100,27 @@ describe('a database', () => {
     await expect(damaged.tasks.list({ limit: 100 })).rejects.toMatchObject({ code: 'database_broken' });
   });
 
-  it('that lacks a table is found when it is opened, not at the first move that needs it', async () => {
+  it.each(tables)('that lacks the table %s is found when it is opened', async (table) => {
     const home = temporaryFolder();
     await openPlain(home).close();
     const db = new Sqlite(fileIn(home));
-    db.exec('PRAGMA foreign_keys = OFF; DROP TABLE anneal_tasks');
+    db.exec(`PRAGMA foreign_keys = OFF; DROP TABLE ${table}`);
     db.close();
-    expect(() => openPlain(home)).toThrow('anneal_tasks');
+    expect(() => openPlain(home)).toThrow(
+      expect.objectContaining({ code: 'database_broken', message: `The database ${fileIn(home)} lacks ${table}.` }),
+    );
+  });
+
+  it('has exactly the tables by which it is known to be whole', async () => {
+    const home = temporaryFolder();
+    await openPlain(home).close();
+    const db = new Sqlite(fileIn(home), { readonly: true });
+    const found = db
+      .prepare("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")
+      .pluck()
+      .all();
+    db.close();
+    expect([...tables].sort()).toEqual(found.sort());
   });
 
   it('in a folder that is not there is not made', () => {

@@ -8,20 +8,50 @@ const byText = new WeakMap<Database, Map<string, Statement>>();
 /** Opens a file. The statements and pragmas of the connection are held; those of a text that repeats are made once. */
 export function openFile(path: string, options: Options): Database {
   const db = new Sqlite(path, options);
-  const prepare = db.prepare.bind(db);
-  held.push(db);
-  byText.set(db, new Map());
-  db.prepare = ((sql: string) => {
-    const statement = prepare(sql);
+  const compile = db.prepare.bind(db);
+  const prepare = (sql: string) => {
+    const statement = compile(sql);
     held.push(statement);
     return statement;
-  }) as Database['prepare'];
+  };
+  const pragmas = new Map<string, Statement>();
+  held.push(db);
+  byText.set(db, new Map());
+  db.prepare = ((sql: string) => atFirstUse(() => prepare(sql))) as Database['prepare'];
   db.pragma = (text, { simple = false } = {}) => {
-    const statement = prepareOnce(db, `PRAGMA ${text}`);
+    const statement = pragmas.get(text) ?? prepare(`PRAGMA ${text}`);
+    pragmas.set(text, statement);
     if (!statement.reader) return statement.run();
     return simple ? (statement.pluck().get() as unknown) : statement.pluck(false).all();
   };
   return db;
+}
+
+type Used = Pick<Statement, 'run' | 'get' | 'all' | 'iterate' | 'pluck'>;
+
+/** Compiled when it is first used: who opens a home needs few of its hundred statements, and a home is opened often. */
+function atFirstUse(make: () => Statement): Used {
+  let made: Statement | undefined;
+  let plucked = false;
+  const statement = () => {
+    if (made === undefined) {
+      made = make();
+      if (plucked) made.pluck();
+    }
+    return made;
+  };
+  const used: Used = {
+    run: (...values) => statement().run(...values),
+    get: (...values) => statement().get(...values),
+    all: (...values) => statement().all(...values),
+    iterate: (...values) => statement().iterate(...values),
+    pluck(toggle = true) {
+      plucked = toggle;
+      made?.pluck(toggle);
+      return used as Statement;
+    },
+  };
+  return used;
 }
 
 /** For SQL that is put together at the moment of use: one statement for each text. */

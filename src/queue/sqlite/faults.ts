@@ -1,6 +1,8 @@
 // SQLite's faults in our words: what failed, and what to do about it.
 import { DispatcherError } from '../../errors.js';
 
+export const restoreHint = 'Restore it from a backup (`doe backup` makes them), or move it away to begin anew.';
+
 const codeOf = (error: unknown): string => String((error as { code?: unknown } | null)?.code ?? '');
 
 /** Another connection holds the lock: worth another look in a few milliseconds. */
@@ -38,7 +40,7 @@ export function translate(error: unknown, path = 'db.sqlite'): unknown {
   }
   if (code === 'SQLITE_NOTADB' || code.startsWith('SQLITE_CORRUPT')) {
     return new DispatcherError('database_broken', `${path} is no intact SQLite database.`, {
-      hint: 'Restore it from a backup (`doe backup` makes them), or move it away to begin anew.',
+      hint: restoreHint,
       cause,
     });
   }

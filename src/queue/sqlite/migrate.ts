@@ -1,7 +1,8 @@
 // Brings a database to this version's schema, in one transaction a step. A newer database is refused untouched.
 import type { Database } from 'better-sqlite3';
 import { DispatcherError } from '../../errors.js';
-import { migrations } from './schema.js';
+import { restoreHint } from './faults.js';
+import { migrations, tables } from './schema.js';
 
 const schemaVersion = migrations.at(-1)?.version ?? 0;
 
@@ -30,4 +31,17 @@ export function migrate(db: Database): void {
       db.pragma(`user_version = ${version}`);
     }).immediate();
   }
+}
+
+/**
+ * Statements are compiled at their first use: a table that is gone is to be found now, not by the task that needs it.
+ * @throws DispatcherError `database_broken`
+ */
+export function assertLaidOut(db: Database): void {
+  const found = new Set(db.prepare<[], string>("SELECT name FROM sqlite_schema WHERE type = 'table'").pluck().all());
+  const missing = tables.filter((table) => !found.has(table));
+  if (missing.length === 0) return;
+  throw new DispatcherError('database_broken', `The database ${db.name} lacks ${missing.join(', ')}.`, {
+    hint: restoreHint,
+  });
 }

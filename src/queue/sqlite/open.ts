@@ -4,7 +4,7 @@ import { dirname } from 'node:path';
 import type { Database } from 'better-sqlite3';
 import { openFile } from './driver.js';
 import { translate } from './faults.js';
-import { assertNotNewer, migrate, versionOf } from './migrate.js';
+import { assertLaidOut, assertNotNewer, migrate, versionOf } from './migrate.js';
 
 /** How long one attempt blocks while another process writes; then the event loop goes on, and it is tried again. */
 export const busyStepMs = 5;
@@ -34,6 +34,7 @@ export function openDatabase(path: string): Database {
     db.pragma(`journal_size_limit = ${walKeptBytes}`);
     db.pragma(`cache_size = -${cacheKiB}`);
     migrate(db);
+    assertLaidOut(db);
     db.pragma(`busy_timeout = ${busyStepMs}`);
     chmodSync(path, 0o600);
     return db;
