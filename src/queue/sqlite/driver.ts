@@ -8,26 +8,24 @@ const byText = new WeakMap<Database, Map<string, Statement>>();
 /** Opens a file. The statements and pragmas of the connection are held; those of a text that repeats are made once. */
 export function openFile(path: string, options: Options): Database {
   const db = new Sqlite(path, options);
-  const compile = db.prepare.bind(db);
-  const prepare = (sql: string) => {
-    const statement = compile(sql);
-    held.push(statement);
-    return statement;
-  };
-  const pragmas = new Map<string, Statement>();
+  const prepare = db.prepare.bind(db);
   held.push(db);
   byText.set(db, new Map());
-  db.prepare = ((sql: string) => atFirstUse(() => prepare(sql))) as Database['prepare'];
+  db.prepare = ((sql: string) =>
+    atFirstUse(() => {
+      const statement = prepare(sql);
+      held.push(statement);
+      return statement;
+    })) as Database['prepare'];
   db.pragma = (text, { simple = false } = {}) => {
-    const statement = pragmas.get(text) ?? prepare(`PRAGMA ${text}`);
-    pragmas.set(text, statement);
+    const statement = prepareOnce(db, `PRAGMA ${text}`);
     if (!statement.reader) return statement.run();
     return simple ? (statement.pluck().get() as unknown) : statement.pluck(false).all();
   };
   return db;
 }
 
-type Used = Pick<Statement, 'run' | 'get' | 'all' | 'iterate' | 'pluck'>;
+type Used = Pick<Statement, 'reader' | 'run' | 'get' | 'all' | 'iterate' | 'pluck'>;
 
 /** Compiled when it is first used: who opens a home needs few of its hundred statements, and a home is opened often. */
 function atFirstUse(make: () => Statement): Used {
@@ -41,6 +39,9 @@ function atFirstUse(make: () => Statement): Used {
     return made;
   };
   const used: Used = {
+    get reader() {
+      return statement().reader;
+    },
     run: (...values) => statement().run(...values),
     get: (...values) => statement().get(...values),
     all: (...values) => statement().all(...values),
