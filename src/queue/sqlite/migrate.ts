@@ -2,7 +2,7 @@
 import type { Database } from 'better-sqlite3';
 import { DispatcherError } from '../../errors.js';
 import { restoreHint } from './faults.js';
-import { migrations, tables } from './schema.js';
+import { type Migration, migrations } from './schema.js';
 
 const schemaVersion = migrations.at(-1)?.version ?? 0;
 
@@ -21,6 +21,25 @@ export function assertNotNewer(version: number): void {
   );
 }
 
+/**
+ * Of the tables that the database's version has none is gone. Statements are compiled at their first use: without this look the
+ * task that needs the table would be the first to find out.
+ * @throws DispatcherError `database_broken`
+ */
+export function assertLaidOut(db: Database): void {
+  const version = versionOf(db);
+  const found = new Set(db.prepare<[], string>("SELECT name FROM sqlite_schema WHERE type = 'table'").pluck().all());
+  const expected = migrations.filter((migration) => migration.version <= version).flatMap(tablesOf);
+  const missing = expected.filter((table) => !found.has(table));
+  if (missing.length === 0) return;
+  throw new DispatcherError('database_broken', `The database ${db.name} lacks ${missing.join(', ')}.`, {
+    hint: restoreHint,
+  });
+}
+
+const tablesOf = ({ sql }: Migration): string[] =>
+  Array.from(sql.matchAll(/^CREATE TABLE (\w+)/gm), ([, name = '']) => name);
+
 /** Two processes may migrate at once: each step looks again once it holds the write lock. */
 export function migrate(db: Database): void {
   for (const { version, sql } of migrations) {
@@ -31,17 +50,4 @@ export function migrate(db: Database): void {
       db.pragma(`user_version = ${version}`);
     }).immediate();
   }
-}
-
-/**
- * Statements are compiled at their first use: a table that is gone is to be found now, not by the task that needs it.
- * @throws DispatcherError `database_broken`
- */
-export function assertLaidOut(db: Database): void {
-  const found = new Set(db.prepare<[], string>("SELECT name FROM sqlite_schema WHERE type = 'table'").pluck().all());
-  const missing = tables.filter((table) => !found.has(table));
-  if (missing.length === 0) return;
-  throw new DispatcherError('database_broken', `The database ${db.name} lacks ${missing.join(', ')}.`, {
-    hint: restoreHint,
-  });
 }

@@ -28,13 +28,13 @@ export function openDatabase(path: string): Database {
     accessSync(path, constants.W_OK);
     db = openFile(path, { timeout: openingBusyMs });
     assertNotNewer(versionOf(db));
+    assertLaidOut(db);
     db.pragma('journal_mode = WAL');
     db.pragma('foreign_keys = ON');
     db.pragma(`wal_autocheckpoint = ${walLimitPages}`);
     db.pragma(`journal_size_limit = ${walKeptBytes}`);
     db.pragma(`cache_size = -${cacheKiB}`);
     migrate(db);
-    assertLaidOut(db);
     db.pragma(`busy_timeout = ${busyStepMs}`);
     chmodSync(path, 0o600);
     return db;

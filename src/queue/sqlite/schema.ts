@@ -5,26 +5,6 @@ export interface Migration {
   sql: string;
 }
 
-/** What every laid-out database has. */
-export const tables: readonly string[] = [
-  'facts',
-  'tasks',
-  'acks',
-  'runs',
-  'task_logs',
-  'failures',
-  'anneal_tasks',
-  'events',
-  'seals',
-  'trust',
-  'processes',
-  'contents',
-  'directives',
-  'passkeys',
-  'consents',
-  'nonces',
-];
-
 export const migrations: readonly Migration[] = [
   {
     version: 1,
