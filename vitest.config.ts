@@ -14,7 +14,7 @@ export default defineConfig({
       'test/worker/sandbox.test.ts',
     ],
     globalSetup: ['test/helpers/memory-folder.ts', 'test/helpers/global-setup.ts'],
-    setupFiles: ['test/helpers/same-inputs.ts'],
+    setupFiles: ['src/cli/acyclic.ts', 'test/helpers/same-inputs.ts'],
     pool: 'forks',
     // Files share a process's modules: each test makes its own home and its own app, and nothing else is global.
     isolate: false,

@@ -5,7 +5,7 @@ export default defineConfig({
   test: {
     include: ['test/http-bridge/bad-input.test.ts', 'test/model/**/*.test.ts'],
     globalSetup: ['test/helpers/global-setup.ts'],
-    setupFiles: ['test/helpers/same-inputs.ts'],
+    setupFiles: ['src/cli/acyclic.ts', 'test/helpers/same-inputs.ts'],
     pool: 'forks',
     testTimeout: 60_000,
     hookTimeout: 60_000,

@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 // The command `doe`: a process that runs one command and ends with its exit code.
+import './acyclic.js';
 import { exitCodes } from '../errors.js';
 
 async function main(words: string[]): Promise<void> {

@@ -103,6 +103,21 @@ describe('doe mcp', () => {
     expect(existsSync(join(at.home, 'db.sqlite'))).toBe(false);
   });
 
+  test('zod is set up once, before any schema of its own or of the SDK is made', async () => {
+    const at = place();
+    const tell = `globalThis.__zod_globalConfig = new Proxy({}, {
+      set: (config, name, value) => {
+        if (name === 'memoizer') console.error('zod.memoizer', value.attach.length);
+        return Reflect.set(config, name, value);
+      },
+    })`;
+    const { stderr } = await at.run(['mcp', '--home', at.home], {
+      environment: { NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(tell)}` },
+    });
+    // One that does something takes the schema that it is attached to.
+    expect(stderr.match(/zod\.memoizer.*/g)).toEqual(['zod.memoizer 0']);
+  });
+
   test.each(['SIGTERM', 'SIGINT'] as const)('ends with 0 at the %s, with nothing but MCP on stdout', async (signal) => {
     const at = place(smallHome);
     const child = at.start(['mcp', '--home', at.home]);
