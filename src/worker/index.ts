@@ -2,6 +2,7 @@
 import type { Dispatcher } from '../tools/dispatcher.js';
 import { createBytecode } from './bytecode.js';
 import { createInterpreters } from './interpreters.js';
+import { createJobs } from './jobs.js';
 import { createRescue } from './rescue.js';
 import type { StopReason } from './run-script.js';
 import { runTask } from './run-task.js';
@@ -46,9 +47,6 @@ export function createWorker({
   const interpreters = createInterpreters(config.home, config.variables);
   const bytecode = createBytecode(processId);
   const rescue = createRescue({ dispatcher, processId, random, isOurs: (runId) => active.has(runId) });
-  const timers: NodeJS.Timeout[] = [];
-  /** Repeated jobs that are under way, by name: none runs twice at once, and none outlives the worker. */
-  const jobs = new Map<string, Promise<void>>();
   let state: WorkerLoop['state'] = 'off';
   let stopWatching = () => {};
   let pumping: Promise<void> | null = null;
@@ -154,20 +152,10 @@ export function createWorker({
     for (const runId of cancelled) end(runId, 'cancelled');
   };
 
-  const every = (ms: number, what: string, job: () => Promise<void>) => {
-    const tick = async () => {
-      if (jobs.has(what)) return;
-      const running = job().catch((error: unknown) => {
-        if (isUnwritable(error)) pause(error);
-        else log.warn(`worker.${what}_failed`, { error });
-      });
-      jobs.set(what, running);
-      await running;
-      jobs.delete(what);
-    };
-    timers.push(setInterval(tick, ms));
-    return tick;
-  };
+  const jobs = createJobs((what, error) => {
+    if (isUnwritable(error)) pause(error);
+    else log.warn(`worker.${what}_failed`, { error });
+  });
 
   return {
     get state() {
@@ -176,12 +164,12 @@ export function createWorker({
     async start() {
       state = 'standby';
       stopWatching = store.watch(wake);
-      every(config.leaseMs / 3, 'heartbeat', keepAlive);
+      jobs.every(config.leaseMs / 3, 'heartbeat', keepAlive);
       // Looked at often, so that a dead process's run is found about one lease after its last heartbeat.
-      const sweep = every(config.leaseMs / 10, 'rescue', async () => {
+      const sweep = jobs.every(config.leaseMs / 10, 'rescue', async () => {
         if (await leadable()) await rescue.sweep();
       });
-      const tidy = every(config.leaseMs, 'upkeep', async () => {
+      const tidy = jobs.every(config.leaseMs, 'upkeep', async () => {
         if (await leadable()) await rescue.tidy();
       });
       void sweep();
@@ -208,8 +196,7 @@ export function createWorker({
       // Leases are kept alive until the last script has ended.
       for (const runId of active.keys()) end(runId, 'stopped');
       await finished;
-      for (const timer of timers.splice(0)) clearInterval(timer);
-      await Promise.all(jobs.values());
+      await jobs.stop();
       await bytecode.remove();
     },
   };
