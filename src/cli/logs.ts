@@ -5,6 +5,7 @@ import type { taskLogs, taskStatus } from '../tools/index.js';
 import { type Answer, type Bridge, connectBridge } from './bridge.js';
 import { follow, tellEnd, tellLine } from './follow.js';
 import { type CommonOptions, settingsOf } from './home.js';
+import { nextStep } from './next-step.js';
 import { note, sayJson, sayJsonLine } from './output.js';
 
 export interface LogsOptions extends CommonOptions {
@@ -20,7 +21,7 @@ export async function run(taskId: string, options: LogsOptions): Promise<number>
     return 0;
   }
   const { task: before } = await bridge.get<typeof taskStatus>(`/tasks/${encodeURIComponent(taskId)}/status`);
-  if (before.status === 'awaiting_ack') note(`It awaits its acknowledgement: \`doe ack ${taskId}\``);
+  if (before.status === 'awaiting_ack') note(nextStep(before));
   const task = await follow(bridge, taskId, {
     throughAck: true,
     ...(options.json === true ? { tell: (line: LogLineView) => sayJsonLine(line) } : {}),

@@ -18,8 +18,8 @@ import {
 } from '../tasks/task.js';
 import { consentingNow, orNoteRefusal } from './ack-rounds.js';
 import { parseAnswers } from './answers.js';
-import { nextStep } from './create-task.js';
 import type { Dispatcher } from './dispatcher.js';
+import { nextCall } from './next-call.js';
 import { type CallContext, defineOperation } from './operation.js';
 import { checkPins, type PinnedTask } from './pinning.js';
 import { byOf, isOperator, requireTask, wrongState } from './views.js';
@@ -87,7 +87,7 @@ export const acknowledge = defineOperation({
       assurance,
       expires_at: isoTime(ack.expiresAt),
       approve_url: await dispatcher.approveUrl(task.id),
-      next: nextStep(queued),
+      next: nextCall(queued),
     };
   },
 });

@@ -5,7 +5,7 @@ import type { FailureRow } from '../queue/store.js';
 import type { JsonObject } from '../tasks/outcome.js';
 import { taskStatuses } from '../tasks/states.js';
 import { actorIdSchema, type Pins, taskIdSchema } from '../tasks/task.js';
-import { nextStep } from './create-task.js';
+import { nextCall } from './next-call.js';
 import { defineOperation } from './operation.js';
 import { pinTask } from './pinning.js';
 import { byOf, payloadInput, requireTask, wrongState } from './views.js';
@@ -68,7 +68,7 @@ export const annealComplete = defineOperation({
       status: next.status,
       binding: next.pins.binding,
       approve_url: await dispatcher.approveUrl(task.id),
-      next: nextStep(next),
+      next: nextCall(next),
     };
   },
 });

@@ -8,6 +8,7 @@ import type { JsonObject } from '../tasks/outcome.js';
 import { taskStatuses } from '../tasks/states.js';
 import { actorIdSchema, newTaskId, projectIdSchema, type Task, taskIdSchema, taskTypeSchema } from '../tasks/task.js';
 import type { Dispatcher } from './dispatcher.js';
+import { nextCall } from './next-call.js';
 import { defineOperation } from './operation.js';
 import { pinnedDirective } from './pinned-directive.js';
 import { type PinnedTask, pinTask } from './pinning.js';
@@ -95,7 +96,7 @@ const answer = async (
   binding: task.pins.binding,
   directive: directiveView(directive, policy),
   approve_url: await dispatcher.approveUrl(task.id),
-  next: nextStep(task),
+  next: nextCall(task),
 });
 
 function parseRunAfter(text: string | undefined, now: number): number | null {
@@ -110,21 +111,3 @@ function parseRunAfter(text: string | undefined, now: number): number | null {
 /** What a new task says of itself where its directive asks for more than it is trusted with. */
 export const untrustedReason = ({ policy, pinned }: Pick<PinnedTask, 'policy' | 'pinned'>): string =>
   `The directive asks for ${policy.withheld.join('; ')}, which takes effect only once an operator has trusted this content: doe trust ${pinned.directive.id}`;
-
-/** What to call now, for a model or a person. */
-export function nextStep({ id, status }: Pick<Task, 'id' | 'status'>): string {
-  switch (status) {
-    case 'awaiting_ack':
-      return `Read the directive, then call acknowledge with task_id ${id}.`;
-    case 'queued':
-    case 'running':
-      return `Call task_status with task_id ${id} and wait_seconds 30 to follow it.`;
-    case 'needs_anneal':
-      return `Read the bundle, mend what failed, then call anneal_complete with task_id ${id}.`;
-    case 'succeeded':
-      return 'It is done. Tell its result.';
-    case 'failed':
-    case 'cancelled':
-      return `It has ended, ${status}. A person can send it round again with \`doe retry ${id}\`.`;
-  }
-}

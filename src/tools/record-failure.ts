@@ -13,8 +13,8 @@ import {
   type Task,
   taskIdSchema,
 } from '../tasks/task.js';
-import { nextStep } from './create-task.js';
 import type { Dispatcher } from './dispatcher.js';
+import { nextCall } from './next-call.js';
 import { defineOperation } from './operation.js';
 import { byOf, openBundle, requireTask, wrongState } from './views.js';
 
@@ -68,7 +68,7 @@ export const recordFailure = defineOperation({
     if (failed === null) throw wrongState(await requireTask(dispatcher, task.id), 'recording a failure', sources);
     await keepOutput(dispatcher, task, { ...fields, redact });
     await openBundle(dispatcher, aid);
-    return { aid, task_id: task.id, status: failed.status, next: nextStep(failed) };
+    return { aid, task_id: task.id, status: failed.status, next: nextCall(failed) };
   },
 });
 

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { movesFrom, taskStatuses } from '../tasks/states.js';
 import { actorIdSchema, taskIdSchema } from '../tasks/task.js';
-import { nextStep } from './create-task.js';
+import { nextCall } from './next-call.js';
 import { defineOperation } from './operation.js';
 import { pinTask } from './pinning.js';
 import { byOf, requireTask, wrongState } from './views.js';
@@ -30,7 +30,7 @@ export const cancelTask = defineOperation({
     return {
       task_id,
       status: task.status,
-      next: task.status === 'running' ? nextStep(task) : 'It is cancelled; nothing runs.',
+      next: task.status === 'running' ? nextCall(task) : 'It is cancelled; nothing runs.',
     };
   },
 });
@@ -55,7 +55,7 @@ export const retryTask = defineOperation({
     const repin = { taskId: task_id, move: 'retried', to: 'awaiting_ack', work, reason: null, runId: null } as const;
     const waiting = await dispatcher.store.tasks.repin(repin, byOf(call, actor_id));
     if (waiting === null) throw wrongState(await requireTask(dispatcher, task_id), 'a retry', sources);
-    return { task_id, status: waiting.status, next: nextStep(waiting) };
+    return { task_id, status: waiting.status, next: nextCall(waiting) };
   },
 });
 

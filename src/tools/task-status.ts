@@ -3,8 +3,8 @@ import { z } from 'zod';
 import { settledStatuses } from '../tasks/states.js';
 import type { LogLine } from '../tasks/task.js';
 import { logLineSchema, logLineView, type Task, taskIdSchema, taskView, taskViewSchema } from '../tasks/task.js';
-import { nextStep } from './create-task.js';
 import type { Dispatcher } from './dispatcher.js';
+import { nextCall } from './next-call.js';
 import { type CallContext, defineOperation } from './operation.js';
 import { openBundle, requireTask } from './views.js';
 import { waitsFor } from './waits-for.js';
@@ -50,7 +50,7 @@ export const taskStatus = defineOperation({
       task: taskView(task),
       logs: logs.map(logLineView),
       waits_for: await waitsFor(dispatcher, task),
-      next: nextStep(task),
+      next: nextCall(task),
     };
   },
 });
