@@ -144,31 +144,37 @@ test('a lease taken by another worker makes the holder kill its script at once',
   expect((await app.dispatcher.store.tasks.run(lease.runId))?.finishedAt).toBeNull();
 });
 
-test('a lease is dead only when it stood still for a lease by the observer’s own clock, however the wall clock jumps', async () => {
+/** A run whose lease, of 30 s, nobody keeps alive, and what would find it. */
+async function runOfSleeper(frontMatter: string) {
   const clock = createTestClock();
   const app = await createTestApp({
-    files: jobHome('exit 0', 'retry: { count: 1, backoff_ms: 0 }'),
+    files: jobHome('exit 0', frontMatter),
     clock,
     noWorker: true,
   });
   const { store } = app.dispatcher;
   const { task_id } = await createJob(app);
   await approve(app, task_id);
-  const claim = await store.tasks.claim({ processId: 'sleeper', leaseMs: 30_000 });
-  await store.tasks.begin(claim?.runId ?? '', { host: hostname(), processId: 'sleeper', ack: null });
+  const { runId = '' } = (await store.tasks.claim({ processId: 'sleeper', leaseMs: 30_000 })) ?? {};
+  await store.tasks.begin(runId, { host: hostname(), processId: 'sleeper', ack: null });
   const rescue = createRescue({
     dispatcher: app.dispatcher,
     processId: 'observer',
     random: () => 0,
     isOurs: () => false,
   });
+  return { clock, store, task_id, runId, rescue };
+}
+
+test('a lease is dead only when it stood still for a lease by the observer’s own clock, however the wall clock jumps', async () => {
+  const { clock, store, task_id, runId, rescue } = await runOfSleeper('retry: { count: 1, backoff_ms: 0 }');
   const status = async () => (await store.tasks.get(task_id))?.status;
   await rescue.sweep();
   clock.jump(3_600_000);
   await rescue.sweep();
   expect(await status()).toBe('running');
   clock.advance(29_999);
-  await store.tasks.heartbeat('sleeper', [claim?.runId ?? '']);
+  await store.tasks.heartbeat('sleeper', [runId]);
   await rescue.sweep();
   clock.advance(29_999);
   clock.jump(-7_200_000);
@@ -180,23 +186,9 @@ test('a lease is dead only when it stood still for a lease by the observer’s o
 });
 
 test('a clock that is set back does not shorten the backoff of a run that was found dead', async () => {
-  const clock = createTestClock();
-  const app = await createTestApp({
-    files: jobHome('exit 0', 'retry: { count: 1, backoff_ms: 60000, on_interrupt: true }'),
-    clock,
-    noWorker: true,
-  });
-  const { store } = app.dispatcher;
-  const { task_id } = await createJob(app);
-  await approve(app, task_id);
-  const claim = await store.tasks.claim({ processId: 'sleeper', leaseMs: 30_000 });
-  await store.tasks.begin(claim?.runId ?? '', { host: hostname(), processId: 'sleeper', ack: null });
-  const rescue = createRescue({
-    dispatcher: app.dispatcher,
-    processId: 'observer',
-    random: () => 0,
-    isOurs: () => false,
-  });
+  const { clock, store, task_id, rescue } = await runOfSleeper(
+    'retry: { count: 1, backoff_ms: 60000, on_interrupt: true }',
+  );
   await rescue.sweep();
   clock.advance(30_000);
   clock.jump(-60 * 60_000);
