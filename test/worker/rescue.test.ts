@@ -46,18 +46,18 @@ async function runningElsewhere(frontMatter = '') {
 }
 
 /** Stops a process, but not in the midst of a write: its lock would keep everybody else waiting. */
-async function standStill({ home }: TestApp, { pid = 0 }: ChildProcess): Promise<void> {
+async function standStill({ home }: TestApp, worker: ChildProcess): Promise<void> {
   const database = new Sqlite(join(home, 'db.sqlite'), { timeout: 0 });
   onTestFinished(() => void database.close());
   for (let still = false; !still; ) {
-    process.kill(pid, 'SIGSTOP');
-    while (!/^State:\s+T/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'))) await setImmediate();
+    worker.kill('SIGSTOP');
+    while (!/^State:\s+T/m.test(readFileSync(`/proc/${worker.pid}/status`, 'utf8'))) await setImmediate();
     try {
       database.exec('BEGIN IMMEDIATE; ROLLBACK');
       still = true;
     } catch (error) {
       expect(error).toMatchObject({ code: 'SQLITE_BUSY' });
-      process.kill(pid, 'SIGCONT');
+      worker.kill('SIGCONT');
       await setImmediate();
     }
   }
