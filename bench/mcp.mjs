@@ -28,7 +28,8 @@ const restMs = 3000;
 function shareOneCore() {
   const [core] = /(?<=^Cpus_allowed_list:\s+)\d+/m.exec(readFileSync('/proc/self/status', 'utf8'));
   const { status } = spawnSync('taskset', ['--all-tasks', '--cpu-list', '--pid', core, `${process.pid}`]);
-  if (status !== 0) console.log('There is no taskset here: the scheduler has a part in the rate of a call.');
+  if (status !== 0)
+    console.log('taskset did not hold this on one core: the scheduler has a part in the rate of a call.');
 }
 
 /** Speaks to a server over stdio, line by line, without a client's own cost. */
