@@ -66,14 +66,7 @@ export const bundleProgram = (input, out) => write({ input }, out);
 
 async function write(input, out) {
   const build = await rolldown({ ...options, ...input });
-  const { output } = await build.write({
-    dir: out,
-    format: 'esm',
-    cleanDir: true,
-    chunkFileNames: '[name]-[hash].js',
-    // By itself, so that it can be set up before a module that makes schemas is run.
-    codeSplitting: { groups: [{ name: 'zod', test: /[\\/]node_modules[\\/]zod[\\/]/ }] },
-  });
+  const { output } = await build.write({ dir: out, format: 'esm', cleanDir: true, chunkFileNames: '[name]-[hash].js' });
   await build.close();
   return { chunks: output.filter(({ type }) => type === 'chunk') };
 }
